@@ -1,0 +1,1 @@
+"""What acts on deliveries. The first consumers arrive with the staff inbox."""

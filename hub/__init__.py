@@ -1,0 +1,1 @@
+"""Signaalhub: agencies tell each other what they must know, and nothing more."""

@@ -1,0 +1,313 @@
+"""Where everything is wired: one place that opens a hub and hands its parts to each other."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import func, insert, select
+
+from hub import codec, files
+from hub.client import NewSignal, Receipt, ReceiptError
+from hub.clock import Clock
+from hub.codec import Received
+from hub.domain import terms
+from hub.domain.loading import Loaded, load
+from hub.errors import FaultsError, StopError, UsageError
+from hub.keys import Keys, load_keys
+from hub.relay import OUT, Relay
+from hub.router import Outcome, Router
+from hub.rulebook import Rulebook, Rulebooks
+from hub.storage.database import Database
+from hub.storage.names import Names
+from hub.storage.tables import Outcome as Recorded
+from hub.storage.tables import counters, decisions
+from hub.storage.tables import keys as keys_table
+from hub.telemetry import log
+from hub.transport.base import Message
+from hub.transport.embedded import EmbeddedTransport
+
+if TYPE_CHECKING:
+    from hub.domain.faults import Fault
+    from hub.domain.ruleset import RuleSet
+    from hub.settings import HubSettings
+    from hub.transport.base import Consumer, Record, Transport
+
+IN: Final = "signals.in."
+ROUTERS: Final = "routers"
+BATCH: Final = 500
+
+
+def system_clock() -> int:
+    """Return the moment now, in epoch milliseconds."""
+    return terms.to_ms(datetime.now(UTC))
+
+
+def random_id() -> str:
+    """Return a fresh id for a signal."""
+    return str(uuid.uuid4())
+
+
+@dataclass(slots=True)
+class MovingClock:
+    """A clock that stands where it was put, for `--now`, the demo and examples."""
+
+    now: int
+
+    def __call__(self) -> int:
+        """Return the moment at which it stands."""
+        return self.now
+
+
+class NeverBack:
+    """The system clock, held at the latest moment that the home has seen: time never runs back."""
+
+    def __init__(self, seen: int) -> None:
+        self._seen = seen
+
+    def __call__(self) -> int:
+        """Return the moment now, or the latest seen."""
+        self._seen = max(self._seen, system_clock())
+        return self._seen
+
+
+class Hub:
+    """One opened hub in embedded mode."""
+
+    def __init__(self, database: Database, keys: Keys, transport: Transport | None, now_ms: Callable[[], int]) -> None:
+        self.database = database
+        self.keys = keys
+        self.now_ms = now_ms
+        self.names = Names(database)
+        self.rulebooks = Rulebooks(database, now_ms)
+        self.router = Router(database, self.rulebooks, keys, self.names, now_ms, random_id)
+        self.clock = Clock(self.router)
+        self.decoder = codec.Decoder(self.rulebooks.schema)
+        self._transport = transport
+
+    @property
+    def transport(self) -> Transport:
+        """The topics. Raises StopError for a hub that has none (examples)."""
+        if self._transport is None:
+            msg = "this hub has no transport"
+            raise StopError(msg)
+        return self._transport
+
+    @property
+    def relay(self) -> Relay:
+        """The way from recorded deliveries to the topics."""
+        return Relay(self.database, self.transport, self.rulebooks, self.keys, self.names, self.now_ms)
+
+    def with_transport(self, make: Callable[[Names], Transport]) -> Hub:
+        """Give the hub its topics; they share its names."""
+        self._transport = make(self.names)
+        return self
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.database.close()
+
+    # --- publishing -----------------------------------------------------------------------
+
+    def encode(self, participant: str, signal: NewSignal) -> Received:
+        """Return a signal as the structured JSON event that its publisher would send."""
+        found = self.rulebooks.current.ruleset.participants.find(participant)
+        attributes: dict[str, Any] = {
+            "id": signal.id if signal.id is not None else random_id(),
+            "source": found.source if found else "",
+            "type": signal.type,
+            "time": _time_text(signal.time, self.now_ms()),
+        }
+        links = {"correlationid": signal.correlation, "causationid": signal.cause, "vervangt": signal.replaces}
+        attributes |= {name: value for name, value in links.items() if value is not None}
+        return Received(participant, codec.structured(attributes, signal.data))
+
+    def publish(self, participant: str, signals: Sequence[NewSignal]) -> list[Receipt]:
+        """Publish and decide at once. Implements `hub.client.Gateway`."""
+        receipts: list[Receipt] = []
+        for start in range(0, len(signals), BATCH):
+            events = [self.encode(participant, signal) for signal in signals[start : start + BATCH]]
+            receipts += [receipt(outcome) for outcome in self.router.process(events)]
+        return receipts
+
+    def send(self, participant: str, signals: Sequence[NewSignal]) -> None:
+        """Put signals on the publisher's ingress topic; a router handles them later."""
+        events = [self.encode(participant, signal) for signal in signals]
+        self.transport.send(IN + participant, [Message(event.body, event.headers) for event in events])
+
+    # --- running --------------------------------------------------------------------------
+
+    def route_once(self, consumer: Consumer) -> int:
+        """Handle one batch from the ingress topics. Commits only what is recorded."""
+        records = consumer.poll(BATCH)
+        if records:
+            outcomes = self.router.process([received(record) for record in records])
+            consumer.commit(records)
+            tally = {s: sum(o.status == s for o in outcomes) for s in ("accepted", "duplicate", "rejected")}
+            log.info("batch_recorded", **tally)
+        return len(records)
+
+    def run_once(self) -> int:
+        """Work until nothing is pending: ingress, due terms, relay. Returns how many things were done."""
+        consumer = self.transport.consumer(ROUTERS, IN)
+        total = 0
+        try:
+            while done := self.drain(consumer):
+                total += done
+        finally:
+            consumer.close()
+        return total
+
+    def drain(self, consumer: Consumer) -> int:
+        """Handle what is pending now: ingress, due terms, relay. Returns how many things were done."""
+        done = 0
+        while count := self.route_once(consumer):
+            done += count
+        done += self.clock.run_once()
+        return done + self.relay.run_once()
+
+    # --- reading --------------------------------------------------------------------------
+
+    def received_by(self, recipient: str) -> list[Record]:
+        """Return everything on the topic of a recipient, from the beginning."""
+        consumer = self.transport.consumer(None, OUT + recipient)
+        found: list[Record] = []
+        while records := consumer.poll(10_000):
+            found += [record for record in records if record.topic == OUT + recipient]
+        return found
+
+    def ever_deferred(self) -> dict[str, int]:
+        """Return by recipient how many deliveries ever waited for room."""
+        with self.database.read() as connection:
+            rows = connection.execute(
+                select(decisions.c.recipient, func.count()).where(decisions.c.outcome == Recorded.DEFER).group_by(decisions.c.recipient)
+            ).all()
+            return {self.names.name(connection, row[0]): row[1] for row in rows}
+
+
+def _time_text(time: datetime | str | None, now: int) -> str:
+    if isinstance(time, str):
+        return time  # admission judges it
+    return terms.iso_utc(terms.to_ms(time) if time else now)
+
+
+def received(record: Record) -> Received:
+    """Return a record of an ingress topic as an event of the topic's participant."""
+    return Received(record.topic.removeprefix(IN), record.message.value, record.message.headers)
+
+
+def receipt(outcome: Outcome) -> Receipt:
+    """Return what a publisher may know of what became of its signal."""
+    errors = tuple(ReceiptError(fault.code, fault.field, fault.text) for fault in outcome.faults)
+    signal_id = str(uuid.UUID(bytes=outcome.signal_id)) if outcome.signal_id else None
+    return Receipt(outcome.id or "", signal_id, outcome.correlation, outcome.status, errors)
+
+
+# --- opening ------------------------------------------------------------------------------
+
+
+def load_files(settings: HubSettings) -> Loaded:
+    """Read and check the rule and schema files; faults carry the paths that the user knows."""
+    rules, schemas = folders(settings)
+    loaded = load(files.read(rules, schemas))
+    return Loaded(loaded.ruleset, tuple(name_faults(loaded.faults, settings)))
+
+
+def name_faults(faults: Iterable[Fault], settings: HubSettings) -> list[Fault]:
+    """Return faults with the paths of the files as the user knows them."""
+    rules, schemas = folders(settings)
+    return [_named(fault, {"rules": rules, "schemas": schemas}) for fault in faults]
+
+
+def folders(settings: HubSettings) -> tuple[Path, Path]:
+    """Return the folders of rules and schemas."""
+    return settings.rules_dir or files.default_folder("rules"), settings.schemas_dir or files.default_folder("schemas")
+
+
+def _named(fault: Fault, folders: Mapping[str, Path]) -> Fault:
+    kind, _, name = fault.file.partition("/")
+    return replace(fault, file=str(folders[kind] / name)) if kind in folders and name else fault
+
+
+def open_hub(settings: HubSettings, *, now: int | None = None, clock: Callable[[], int] | None = None) -> Hub:
+    """Open the hub of a home, making what is not there yet, with the rules in force.
+
+    A broken rule set is not taken up: the one that was in force stays, with a warning. Raises
+    FaultsError if there was none, StopError for a wrong key or damaged database, UsageError for a
+    `now` before what the home has seen.
+    """
+    home = settings.home
+    existed = (home / "hub.db").exists()
+    _make_home(home)
+    given = settings.master_key.get_secret_value() if settings.master_key else None
+    if existed and given is None and not any((home / "keys").glob("*.key")):
+        msg = f"the keys of this home are missing from {home / 'keys'}"
+        raise StopError(msg, "put them back; without them what is stored cannot be read")
+    keys = load_keys(home / "keys", given)
+    database = Database.embedded(home)
+    database.upgrade()
+    _check_keys(database, keys)
+    now_ms = clock or _clock(database, now)
+    hub = Hub(database, keys, None, now_ms).with_transport(lambda names: EmbeddedTransport(database, keys, names, home / "locks", now_ms))
+    _take_up(hub, settings)
+    return hub
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        msg = f"the home {home} cannot be made ({exc.strerror})"
+        raise StopError(msg, "choose another with --home, or check the rights") from None
+
+
+def _check_keys(database: Database, keys: Keys) -> None:
+    with database.read() as connection:
+        proofs = {row.version: row.proof for row in connection.execute(select(keys_table))}
+    for number, proof in proofs.items():
+        keys.check(number, proof)
+    fresh = keys.versions.keys() - proofs.keys()
+    if fresh:
+        with database.write() as connection:
+            known = set(connection.execute(select(keys_table.c.version)).scalars())
+            for number in fresh - known:
+                connection.execute(insert(keys_table).values(version=number, proof=keys.proof(number)))
+
+
+def _clock(database: Database, now: int | None) -> Callable[[], int]:
+    with database.read() as connection:
+        seen = connection.execute(select(counters.c.value).where(counters.c.name == "now")).scalar() or 0
+    if now is None:
+        return NeverBack(seen)
+    if now < seen:
+        msg = f"this home has already seen {terms.iso_utc(seen)}; its clock cannot go back"
+        raise UsageError(msg, "give a later --now, or use a fresh --home")
+    return MovingClock(now)
+
+
+def _take_up(hub: Hub, settings: HubSettings) -> Rulebook:
+    loaded = load_files(settings)
+    faults = [fault for fault in loaded.faults if not fault.warning]
+    try:
+        if loaded.ruleset is not None:
+            return hub.rulebooks.adopt(loaded.ruleset)
+    except FaultsError as exc:
+        faults = list(exc.faults)
+    resumed = hub.rulebooks.resume()
+    if resumed is None:
+        raise FaultsError(faults)
+    log.error("rules_refused", faults=len(faults))
+    return resumed
+
+
+def open_for_examples(ruleset: RuleSet, clock: MovingClock) -> Hub:
+    """Open a hub in memory that lives for one example, with fixed keys and no topics."""
+    database = Database("sqlite://")
+    database.create()
+    hub = Hub(database, Keys({1: bytes(32)}), None, clock)
+    hub.rulebooks.adopt(ruleset)
+    return hub

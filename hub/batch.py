@@ -1,0 +1,198 @@
+"""One transaction's view of what is stored: look-ups that are kept current inside the batch."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import func, select
+
+from hub.domain.quota import Count
+from hub.storage.rows import Inserts, Rows
+from hub.storage.tables import State, deliveries, keten_names, quota_usage, rejections, signals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection
+
+    from hub.keys import Keys
+    from hub.storage.names import Names
+
+_CHUNK: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What later signals need to know of an earlier one."""
+
+    id: int
+    signal_id: bytes
+    type: str
+    publisher: str
+    municipality: str | None
+    keten: int | None
+    subject: bytes | None
+    fingerprint: bytes | None
+
+
+_COLUMNS: Final = (
+    signals.c.id, signals.c.signal_id, signals.c.type, signals.c.publisher, signals.c.municipality, signals.c.keten,
+    signals.c.subject, signals.c.fingerprint,
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Batch:
+    """The state of one write transaction of the router or the clock."""
+
+    connection: Connection
+    names: Names
+    keys: Keys
+    inserts: Inserts
+    rows: Rows = field(init=False)
+    counts: dict[tuple[int, int], Count] = field(default_factory=dict)
+    """Quota key and period -> how it stands."""
+    queued: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Recipient -> quota key and period of a queue that grew in this batch."""
+    _by_signal_id: dict[bytes, Stored] = field(default_factory=dict)
+    _by_id: dict[int, Stored] = field(default_factory=dict)
+    _name_of: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rows = Rows(self.connection, self.inserts)
+
+    # --- signals --------------------------------------------------------------------------
+
+    def prefetch(self, signal_ids: Iterable[bytes]) -> None:
+        """Look up which of these are stored already, in few statements."""
+        wanted = list(signal_ids)
+        for start in range(0, len(wanted), _CHUNK):
+            part = wanted[start : start + _CHUNK]
+            for row in self.connection.execute(select(*_COLUMNS).where(signals.c.signal_id.in_(part))):
+                self.remember(self._stored(row))
+
+    def remember(self, stored: Stored) -> None:
+        """Keep a signal at hand for the rest of the batch."""
+        self._by_signal_id[stored.signal_id] = stored
+        self._by_id[stored.id] = stored
+
+    def forget(self, stored: Stored) -> None:
+        """Take back `remember`."""
+        self._by_signal_id.pop(stored.signal_id, None)
+        self._by_id.pop(stored.id, None)
+
+    def prefetched(self, signal_id: bytes) -> Stored | None:
+        """Return a signal that `prefetch` was asked for, or that this batch added."""
+        return self._by_signal_id.get(signal_id)
+
+    def by_id(self, id_: int) -> Stored:
+        """Return a stored signal by its key."""
+        if id_ not in self._by_id:
+            self.remember(self._stored(self.connection.execute(select(*_COLUMNS).where(signals.c.id == id_)).one()))
+        return self._by_id[id_]
+
+    def _by_signal(self, signal_id: bytes) -> Stored | None:
+        if signal_id not in self._by_signal_id:
+            row = self.connection.execute(select(*_COLUMNS).where(signals.c.signal_id == signal_id)).one_or_none()
+            if row is None:
+                return None
+            self.remember(self._stored(row))
+        return self._by_signal_id[signal_id]
+
+    def _stored(self, row: Any) -> Stored:
+        name = self.names.name
+        return Stored(
+            row.id, row.signal_id, name(self.connection, row.type), name(self.connection, row.publisher),
+            row.municipality, row.keten, row.subject, row.fingerprint,
+        )  # fmt: skip
+
+    def known_to(self, participant: str, reference: str) -> Stored | None:
+        """Return the signal that a participant means by an own signal_id or a received delivery_id."""
+        block = _uuid_bytes(reference)
+        if block is None:
+            return None
+        found = self._by_signal(block)
+        if found is not None:
+            return found if found.publisher == participant else None
+        delivery = self.keys.delivery_of(block)
+        if delivery is None:
+            return None
+        row = self.connection.execute(
+            select(deliveries.c.signal, deliveries.c.recipient, deliveries.c.state).where(deliveries.c.id == delivery)
+        ).one_or_none()
+        if row is None or row.state == State.WAITING or self.names.name(self.connection, row.recipient) != participant:
+            return None
+        return self.by_id(row.signal)
+
+    # --- ketens ---------------------------------------------------------------------------
+
+    def keten(self, participant: str, correlation: str) -> int | None:
+        """Return the keten that a participant means: by its handle, or by a name it chose itself."""
+        block = _uuid_bytes(correlation)
+        if block is not None and (keten := self.keys.keten_of(participant, block)) is not None:
+            return keten
+        for digest in self.keys.fingerprints(_keten_name(participant, correlation)):
+            if (keten := self._named(digest)) is not None:
+                return keten
+        return None
+
+    def _named(self, digest: bytes) -> int | None:
+        key = digest.hex()
+        if key not in self._name_of:
+            found = self.connection.execute(select(keten_names.c.keten).where(keten_names.c.hash == digest)).scalar()
+            if found is None:
+                return None
+            self._name_of[key] = found
+        return self._name_of[key]
+
+    def name_keten(self, participant: str, correlation: str, keten: int) -> None:
+        """Record the name that the opener of a keten chose; it means nothing to anyone else."""
+        digest = self.keys.fingerprint(_keten_name(participant, correlation))
+        self._name_of[digest.hex()] = keten
+        self.rows.add("keten_names", (digest, keten, self.keys.seal_log(correlation.encode())))
+
+    # --- quota ----------------------------------------------------------------------------
+
+    def count(self, key: str, period: int) -> tuple[tuple[int, int], Count]:
+        """Return how a quota key stands, read inside this transaction."""
+        at = (self.names.id(self.connection, key), period)
+        if at not in self.counts:
+            used = self.connection.execute(
+                select(quota_usage.c.used).where(quota_usage.c.key == at[0], quota_usage.c.period == period)
+            ).scalar()
+            waiting = self.connection.execute(
+                select(func.count()).where(deliveries.c.queue == at[0], deliveries.c.state == State.WAITING)
+            ).scalar_one()
+            self.counts[at] = Count(used or 0, waiting)
+        return at, self.counts[at]
+
+    def refused_before(self, fingerprint: bytes) -> bool:
+        """Say whether these very bytes were refused before and are still kept."""
+        return self.connection.execute(select(rejections.c.id).where(rejections.c.fingerprint == fingerprint)).scalar() is not None
+
+    def flush(self) -> None:
+        """Write everything that the batch gathered."""
+        self.rows.flush()
+        for (key, period), count in self.counts.items():
+            if count.changed:
+                self._save(key, period, count)
+
+    def _save(self, key: int, period: int, count: Count) -> None:
+        count.changed = False
+        where = (quota_usage.c.key == key, quota_usage.c.period == period)
+        changed = self.connection.execute(quota_usage.update().where(*where).values(used=count.used)).rowcount
+        if not changed and count.used:
+            self.connection.execute(quota_usage.insert().values(key=key, period=period, used=count.used))
+
+
+def _uuid_bytes(text: str) -> bytes | None:
+    try:
+        return uuid.UUID(text).bytes
+    except ValueError:
+        return None
+
+
+def _keten_name(participant: str, correlation: str) -> bytes:
+    return f"{participant} {correlation}".encode()

@@ -1,0 +1,94 @@
+"""What the commands share: opening the hub, printing, progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hub.app import open_hub
+from hub.domain.terms import moment
+from hub.errors import FaultsError, UsageError
+
+if TYPE_CHECKING:
+    from hub.app import Hub
+    from hub.domain.faults import Fault
+    from hub.settings import HubSettings
+
+Item = TypeVar("Item")
+JSON = typer.Option(False, "--json", help="Print JSON.")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The global options."""
+
+    settings: HubSettings
+    now: int | None
+
+    @contextmanager
+    def hub(self) -> Iterator[Hub]:
+        """Open the hub of the home and close it afterwards."""
+        hub = open_hub(self.settings, now=self.now)
+        try:
+            yield hub
+        finally:
+            hub.close()
+
+
+def parse_now(text: str) -> int:
+    """Return the moment of `--now`. Raises UsageError."""
+    try:
+        return moment(text)
+    except ValueError:
+        raise UsageError("--now is not an ISO 8601 moment", "for example 2026-11-02T09:00:00+01:00") from None
+
+
+def fail(message: str, hint: str, code: int) -> int:
+    """Print what is wrong and what to do on standard error, and return the exit code."""
+    print(f"hub: {message}", file=sys.stderr)
+    if hint:
+        print(f"     {hint}", file=sys.stderr)
+    return code
+
+
+def show_json(value: Any) -> None:
+    """Print one JSON document on one line."""
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def console() -> Console:
+    """Return a console for people; at least 100 columns wide in a pipe."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=max(100, found.width))
+
+
+def show_faults(faults: Iterable[Fault]) -> None:
+    """Print one fault a line."""
+    for fault in faults:
+        print(fault)
+
+
+def require_no_faults(faults: Iterable[Fault]) -> None:
+    """Raise FaultsError if there is a fault among these; warnings pass."""
+    real = [fault for fault in faults if not fault.warning]
+    if real:
+        raise FaultsError(real)
+
+
+def track(items: Iterable[Item], *, total: int | None, label: str) -> Iterator[Item]:
+    """Show a progress bar on a terminal, and nothing in a pipe."""
+    err = Console(stderr=True)
+    if not err.is_terminal:
+        yield from items
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        yield from progress.track(items, total=total, description=label)

@@ -1,0 +1,96 @@
+"""Commands that run the hub: up, run, demo."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+import typer
+
+from hub import demo as demonstration
+from hub.app import IN, ROUTERS, Hub, folders, load_files
+from hub.cli.common import JSON, Context, show_json
+from hub.errors import FaultsError, RetryLaterError
+from hub.telemetry import log
+
+_IDLE_SECONDS = 0.2
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(run)
+    app.command()(up)
+    app.command()(demo)
+
+
+def run(context: typer.Context, once: bool = typer.Option(False, "--once", help="Stop when nothing is pending.")) -> None:
+    """Process what is pending: ingress topics, due terms, deliveries."""
+    if not once:
+        up(context)
+        return
+    ctx: Context = context.obj
+    with ctx.hub() as hub:
+        hub.run_once()
+
+
+def up(context: typer.Context) -> None:
+    """Run everything in one process until it is told to stop; takes up new rules at a batch boundary."""
+    ctx: Context = context.obj
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    with ctx.hub() as hub:
+        ruleset = hub.rulebooks.current.ruleset
+        print(
+            f"hub up in {ctx.settings.home}: {len(ruleset.types)} signal types, {len(ruleset.grants)} grants; Ctrl-C stops it", flush=True
+        )
+        consumer = hub.transport.consumer(ROUTERS, IN)
+        seen = _stamp(ctx)
+        try:
+            while not stop.is_set():
+                try:
+                    busy = hub.drain(consumer)
+                except RetryLaterError as exc:
+                    log.error("retry_later", error=type(exc).__name__)
+                    busy = 0
+                if not busy:
+                    stamp = _stamp(ctx)
+                    if stamp != seen:
+                        _take_up_new_rules(ctx, hub)
+                    seen = stamp
+                    stop.wait(_IDLE_SECONDS)
+        finally:
+            consumer.close()
+
+
+def _stamp(ctx: Context) -> list[tuple[str, int, int]]:
+    """Return by which the rule and schema files are seen to have changed."""
+    found = [(path, path.stat()) for folder in folders(ctx.settings) for path in sorted(folder.iterdir())]
+    return [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found]
+
+
+def _take_up_new_rules(ctx: Context, hub: Hub) -> None:
+    """Adopt changed files; a broken set is refused, and the one in force stays."""
+    loaded = load_files(ctx.settings)
+    try:
+        if loaded.ruleset is None:
+            log.error("rules_refused", faults=len(loaded.faults))
+            return
+        hub.rulebooks.adopt(loaded.ruleset)
+        log.info("rules_adopted", version=loaded.ruleset.version)
+    except FaultsError as exc:
+        log.error("rules_refused", faults=len(exc.faults))
+
+
+def demo(as_json: bool = JSON) -> None:
+    """Play some months of sample traffic in a temporary home, and explain one decision."""
+    story = demonstration.play()
+    if as_json:
+        show_json(story.summary())
+    else:
+        story.tell()

@@ -1,0 +1,108 @@
+"""Commands on rules and schemas: check, test, matrix, view."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+
+from hub import examples
+from hub.app import load_files, name_faults
+from hub.cli.common import JSON, Context, require_no_faults, show_faults, show_json
+from hub.domain.faults import Fault
+from hub.errors import UsageError
+from hub.matrix import as_html, as_text, rows
+
+rules_app = typer.Typer(no_args_is_help=True, help="Check, test and show the rules.")
+schemas_app = typer.Typer(no_args_is_help=True, help="Check the schemas and show derived views.")
+
+
+@rules_app.command()
+def check(
+    context: typer.Context, strict: bool = typer.Option(False, "--strict", help="Warnings count as faults."), as_json: bool = JSON
+) -> None:
+    """Report every fault in rules and schemas, one a line, with file and line and the fix."""
+    ctx: Context = context.obj
+    loaded = load_files(ctx.settings)
+    faults = list(loaded.faults)
+    total = 0
+    if loaded.ruleset is not None:
+        total, found = examples.run(loaded.ruleset)
+        faults += name_faults(found, ctx.settings)
+        faults += name_faults(_incompatible(ctx), ctx.settings)
+    counting = [fault for fault in faults if strict or not fault.warning]
+    if as_json:
+        show_json([{"file": f.file, "line": f.line, "what": f.what, "fix": f.fix, "warning": f.warning} for f in sorted(faults)])
+    else:
+        show_faults(sorted(faults))
+        if loaded.ruleset is not None and not counting:
+            print(f"{len(loaded.ruleset.types)} signal types, {len(loaded.ruleset.grants)} grants, {total} examples: no faults")
+    if counting:
+        raise typer.Exit(1)
+
+
+def _incompatible(ctx: Context) -> list[Fault]:
+    """Hold the contracts against what this home stored under the same version, if there is a home."""
+    if not (ctx.settings.home / "hub.db").exists():
+        return []
+    loaded = load_files(ctx.settings).unwrap()
+    with ctx.hub() as hub:
+        return hub.rulebooks.incompatible(loaded)
+
+
+@rules_app.command()
+def test(context: typer.Context) -> None:
+    """Run every example of the rule files through the real pipeline."""
+    ctx: Context = context.obj
+    loaded = load_files(ctx.settings)
+    total, faults = examples.run(loaded.unwrap())
+    failed = [fault for fault in name_faults(faults, ctx.settings) if not fault.warning]
+    show_faults(failed)
+    print(f"{total - len({f.line for f in failed})} of {total} examples passed")
+    if failed:
+        raise typer.Exit(1)
+
+
+@rules_app.command()
+def matrix(
+    context: typer.Context,
+    as_json: bool = JSON,
+    html: Path | None = typer.Option(None, "--html", help="Write one self-contained page to this file."),
+) -> None:
+    """Show who receives which fields of what, for which purpose, on which ground and with which status."""
+    ctx: Context = context.obj
+    ruleset = load_files(ctx.settings).unwrap()
+    found = rows(ruleset)
+    if html is not None:
+        html.write_text(as_html(found, ruleset.version), encoding="utf-8")
+        print(f"written: {html}")
+    elif as_json:
+        show_json(found)
+    else:
+        print(as_text(found))
+
+
+@schemas_app.command("check")
+def check_schemas(context: typer.Context) -> None:
+    """Report every fault in the schemas."""
+    ctx: Context = context.obj
+    loaded = load_files(ctx.settings)
+    faults = [fault for fault in loaded.faults if fault.file.endswith(".avsc")]
+    show_faults(faults)
+    if faults:
+        raise typer.Exit(1)
+    if loaded.ruleset is not None:
+        print(f"{len(loaded.ruleset.types)} schemas: no faults")
+
+
+@schemas_app.command()
+def view(context: typer.Context, grant: str) -> None:
+    """Print the Avro schema that a grant derives for its recipient."""
+    ctx: Context = context.obj
+    loaded = load_files(ctx.settings)
+    require_no_faults(loaded.faults)
+    grants = loaded.unwrap().grants
+    if grant not in grants:
+        raise UsageError(f"there is no grant {grant}", f"known: {', '.join(sorted(grants))}")
+    print(json.dumps(grants[grant].view.schema, ensure_ascii=False, indent=2))

@@ -1,0 +1,207 @@
+"""The demonstration: some months of sample traffic under a moving clock, in a temporary home.
+
+Everything goes through the surface that agencies use: a connector reads an agency's file, signals
+are published and delivered, answers come back. People, firms and settings are invented.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from hub.app import MovingClock, open_hub
+from hub.client import NewSignal, Receipt, RunReport
+from hub.demo.story import Story
+from hub.domain.terms import moment
+from hub.explain import find
+from hub.plugins import connector_named
+from hub.quotas import stands
+from hub.settings import HubSettings
+
+if TYPE_CHECKING:
+    from hub.app import Hub
+    from hub.client import Item
+
+ADDRESS: Final = "nl.brp.spookbewoning-gesignaleerd.v1"
+ANSWER: Final = "nl.awir.adressignaal-verwerkt.v1"
+DEBT: Final = "nl.wgs.achterstand-gesignaleerd.v1"
+EINDHOVEN, UTRECHT = "0772", "0344"
+_SHOWN: Final = (
+    "toeslagen", "burgerzaken.0855", "burgerzaken.0344", f"schuldhulp.{EINDHOVEN}", f"schuldhulp.{UTRECHT}", "wonen-voorbeeld",
+)  # fmt: skip
+_NAMES: Final = ("Aydin", "Bakker", "Çelik", "Dijkgraaf", "El Idrissi", "Fransen", "Groot", "Haïdara", "Ibáñez", "Jansen")
+_COLUMNS: Final = ("achternaam", "voorletters", "postcode", "huisnummer", "bedrag_cent", "maanden")
+
+
+@dataclass(slots=True)
+class Demo:
+    """The hub of the demonstration and what happened in it."""
+
+    hub: Hub
+    clock: MovingClock
+    home: Path
+    story: Story = field(default_factory=Story)
+    published: Counter[str] = field(default_factory=Counter)
+
+    def publish(self, participant: str, signals: Sequence[NewSignal]) -> list[Receipt]:
+        """Publish and keep count; connectors publish through this too."""
+        receipts = self.hub.publish(participant, signals)
+        self.published.update(receipt.status for receipt in receipts)
+        return receipts
+
+    def at(self, when: str) -> None:
+        """Move the clock to a Dutch moment and let the hub do what is due."""
+        self.clock.now = moment(when)
+        self.hub.run_once()
+
+    def received(self, recipient: str) -> list[dict[str, Any]]:
+        """Return what a recipient has received so far, as it decodes it."""
+        self.hub.run_once()
+        records = self.hub.received_by(recipient)
+        return [self.hub.decoder.delivery(recipient, r.message.value, r.message.headers) for r in records]
+
+
+def play() -> Story:
+    """Play the demonstration and return its story. Leaves nothing behind."""
+    with tempfile.TemporaryDirectory(prefix="signaalhub-demo-") as folder, _opened(Path(folder)) as demo:
+        with demo.story.timed():
+            _spookbewoning(demo)
+            first = _vaste_lasten(demo)
+            _refusal(demo)
+            _next_month(demo, first)
+            _finish(demo)
+        return demo.story
+
+
+@contextmanager
+def _opened(home: Path) -> Iterator[Demo]:
+    clock = MovingClock(moment("2026-10-05T09:00"))
+    hub = open_hub(HubSettings(home=home, rules_dir=None, schemas_dir=None), clock=clock)
+    try:
+        yield Demo(hub, clock, home)
+    finally:
+        hub.close()
+
+
+# --- the flows ----------------------------------------------------------------------------
+
+
+def _spookbewoning(demo: Demo) -> None:
+    connector = connector_named("brp")
+    with as_file(files("hub.demo") / "persoonslijsten.csv") as file:
+        settings = connector.settings(file=file, state_dir=demo.home / "brp")
+        report: RunReport = connector.run(settings, demo, _no_bar)
+    demo.story.tells("Tilburg leest de BRP: wie staat ingeschreven maar woont er niet?", _brp_lines(report))
+    received = demo.received("toeslagen")
+    demo.at("2026-10-07T14:30")
+    for delivery in received[:2]:
+        data = {"resultaat": "VERWERKT", "verwerkt_op": "2026-10-07"}
+        demo.publish("toeslagen", [NewSignal(type=ANSWER, data=data, cause=delivery["delivery_id"])])
+    answers = [d for d in demo.received("burgerzaken.0855") if d["type"] == ANSWER]
+    shown = ", ".join(received[0]["data"])
+    demo.story.tells("Toeslagen ontvangt en antwoordt", [
+        f"{len(received)} signalen ontvangen; zichtbaar: {shown}",
+        f"Tilburg ziet {len(answers)} keer: {answers[0]['data']['resultaat']}; geen gevolg, geen bedrag",
+        "Woningcorporatie, Handhaving en W&I kregen niets",
+    ])  # fmt: skip
+
+
+def _brp_lines(report: RunReport) -> list[str]:
+    skipped = ", ".join(f"{count} {code}" for code, count in sorted(report.skipped.items()))
+    return [f"{report.read} persoonslijsten gelezen, {report.accepted} signalen gepubliceerd", f"overgeslagen: {skipped}"]
+
+
+def _vaste_lasten(demo: Demo) -> list[Receipt]:
+    demo.at("2026-11-03T10:00")
+    eindhoven = demo.publish("wonen-voorbeeld", [_debt(row, EINDHOVEN) for row in _partner_rows(60)])
+    utrecht = demo.publish("wonen-voorbeeld", [_debt(row, UTRECHT) for row in _partner_rows(60)])
+    demo.clock.now = moment("2026-11-12T16:20")
+    crisis = demo.publish("wonen-voorbeeld", [_debt(next(_partner_rows(1)), EINDHOVEN, crisis=True)])
+    here = [d for d in demo.received(f"schuldhulp.{EINDHOVEN}") if d["type"] == DEBT]
+    there = [d for d in demo.received(f"schuldhulp.{UTRECHT}") if d["type"] == DEBT]
+    waiting = _waiting(demo)
+    demo.story.tells("Woningcorporatie meldt huurachterstanden, november", [
+        f"Eindhoven, hoogstens 50 per maand: {len(eindhoven)} gemeld, {len(here) - len(crisis)} geleverd, {waiting} wachten",
+        f"Utrecht, geen grens: {len(utrecht)} gemeld, {len(there)} geleverd",
+        f"{len(crisis)} crisissignaal boven de grens gaat meteen door: nu {len(here)} in Eindhoven",
+    ])  # fmt: skip
+    return eindhoven
+
+
+def _refusal(demo: Demo) -> None:
+    demo.at("2026-11-16T11:00")
+    wrong = _debt(next(_partner_rows(1)), EINDHOVEN, persoonlijk_contact_gezocht=False, herinneringen=0, doorgeven_geweigerd=True)
+    receipt = demo.publish("wonen-voorbeeld", [wrong])[0]
+    heard = [d for d in demo.received("wonen-voorbeeld") if d["type"].endswith("signaal-geweigerd.v1")]
+    told = ", ".join(reason["code"] for reason in heard[-1]["data"]["redenen"])
+    lines = [f"{error.code}: {error.message}" for error in receipt.errors]
+    demo.story.tells("Een signaal zonder voorwerk wordt geweigerd, met alle redenen tegelijk", [
+        *lines, f"De corporatie krijgt het bericht terug, zonder inhoud: {told}",
+    ])  # fmt: skip
+
+
+def _next_month(demo: Demo, first: list[Receipt]) -> None:
+    before = len([d for d in demo.received(f"schuldhulp.{EINDHOVEN}") if d["type"] == DEBT])
+    demo.at("2026-12-01T00:00")
+    after = len([d for d in demo.received(f"schuldhulp.{EINDHOVEN}") if d["type"] == DEBT])
+    demo.story.tells("1 december, 0.00 uur: een nieuwe maand", [
+        f"{after - before} wachtende signalen alsnog geleverd, de oudste eerst; {_waiting(demo)} wachten nog",
+    ])  # fmt: skip
+    explanation = find(demo.hub, first[-1].signal_id or "")
+    if explanation is not None:
+        demo.story.explains(explanation.as_prose())
+
+
+def _finish(demo: Demo) -> None:
+    story = demo.story
+    story.published = demo.published
+    for entry in (
+        "toeslagen",
+        "burgerzaken.0855",
+        "burgerzaken.0344",
+        f"schuldhulp.{EINDHOVEN}",
+        f"schuldhulp.{UTRECHT}",
+        "wonen-voorbeeld",
+    ):
+        own = [d["type"].startswith("nl.signaalhub.") for d in demo.received(entry)]
+        if own.count(False):
+            story.deliveries[entry] = own.count(False)
+        if own.count(True):
+            story.notices[entry] = own.count(True)
+    story.deferred = demo.hub.ever_deferred()
+
+
+def _waiting(demo: Demo) -> int:
+    return sum(row["waiting"] for row in stands(demo.hub))
+
+
+# --- sample data --------------------------------------------------------------------------
+
+
+def _partner_rows(count: int) -> Iterator[dict[str, str]]:
+    """Yield rows as a partner's CSV would hold them: text only."""
+    for number in range(1, count + 1):
+        name = _NAMES[number % len(_NAMES)]
+        yield dict(zip(_COLUMNS, (name, "A.", f"{5600 + number} AB", str(number), str(40_000 + 1_250 * number), "2"), strict=True))
+
+
+def _debt(row: dict[str, str], municipality: str, *, crisis: bool = False, **changed: Any) -> NewSignal:
+    data: dict[str, Any] = {
+        "gemeentecode": municipality, "achternaam": row["achternaam"], "voorletters": row["voorletters"],
+        "geboortedatum": None, "postcode": row["postcode"], "huisnummer": int(row["huisnummer"]),
+        "partnersoort": "HUUR", "bedrag_cent": int(row["bedrag_cent"]), "achterstand_maanden": int(row["maanden"]),
+        "crisissignaal": crisis, "natuurlijk_persoon": True, "persoonlijk_contact_gezocht": True,
+        "gewezen_op_schuldhulp": True, "herinneringen": 1, "doorgeven_aangeboden": True, "doorgeven_geweigerd": False,
+        "betrokkene_geinformeerd": "JA", "contactrol": "incasso",
+    }  # fmt: skip
+    return NewSignal(type=DEBT, data=data | changed)
+
+
+def _no_bar(items: Iterable[Item], *, total: int | None, label: str) -> Iterable[Item]:  # noqa: ARG001
+    return items

@@ -1,0 +1,384 @@
+"""Conditions in CEL, checked against the types of the contract when the rules load.
+
+Two environments a signal type: one with precise types to check in (nullable scalars as wrapper
+types, array items as messages), one to run in (whatever may be null is dynamic). On top of
+CEL's own checks this module compares enum symbols and date literals with the contract.
+
+A condition is met only if it evaluates to the boolean true. The CEL library returns an error as
+a value that Python takes for true, so results are judged by type, and an error is never printed:
+its text holds values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from cel_expr_python import cel
+from google.protobuf import (
+    any_pb2,
+    descriptor_pb2,
+    descriptor_pool,
+    duration_pb2,
+    struct_pb2,
+    timestamp_pb2,
+    wrappers_pb2,
+)
+
+from hub.domain import celtree, terms
+from hub.domain.contract import split_null
+from hub.domain.formats import is_gba_date
+
+if TYPE_CHECKING:
+    from hub.domain.contract import Contract, Leaf
+
+_T = cel.Type
+_SCALAR: Final = {
+    "string": _T.STRING, "enum": _T.STRING, "date": _T.STRING, "timestamp": _T.STRING, "gba-datum": _T.STRING,
+    "int": _T.INT, "long": _T.INT, "boolean": _T.BOOL,
+}  # fmt: skip
+_WRAPPER: Final = {
+    _T.STRING.name(): "google.protobuf.StringValue",
+    _T.INT.name(): "google.protobuf.Int64Value",
+    _T.BOOL.name(): "google.protobuf.BoolValue",
+}
+_FIELD_TYPE: Final = {"int": 3, "long": 3, "boolean": 8}
+_COMPARISONS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in"})
+_LONGEST: Final = 1_000
+"""A condition that a lawyer must read fits in this many characters."""
+
+
+class ConditionError(Exception):
+    """A condition does not load: what is wrong, with the line inside the expression."""
+
+    def __init__(self, faults: list[tuple[int, str]]) -> None:
+        super().__init__()
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What CEL's types do not tell: that a string is a date, or one of these symbols."""
+
+    name: str
+    symbols: tuple[str, ...] = ()
+
+
+DATE: Final = Kind("date")
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A name that conditions may use, with how to check it and how to find its value."""
+
+    check: Any
+    run: Any
+    kind: Kind | None = None
+
+
+class Condition:
+    """One compiled expression over the variables of a signal type."""
+
+    __slots__ = ("_eval", "text", "variables")
+
+    def __init__(self, text: str, variables: frozenset[str], expression: Any) -> None:
+        self.text = text
+        self.variables = variables
+        self._eval = expression.eval
+
+    def holds(self, activation: Any) -> bool | None:
+        """Return true or false, or None when it could not be evaluated (counts as not met)."""
+        value = self._eval(activation)
+        return value.value() is True if value.type() == _T.BOOL else None
+
+    def number(self, activation: Any) -> int | None:
+        """Return the whole number, or None for null. Raises ValueError on an error."""
+        value = self._eval(activation)
+        if value.type() == _T.INT:
+            return int(value.value())
+        if value.type() == _T.NULL:
+            return None
+        raise ValueError
+
+
+class Environment:
+    """Everything that conditions on one signal type may read."""
+
+    def __init__(self, contract: Contract, extra: Mapping[str, Variable], equated: Collection[date] = ()) -> None:
+        pool = descriptor_pool.DescriptorPool()
+        for module in (any_pb2, struct_pb2, wrappers_pb2, timestamp_pb2, duration_pb2):
+            pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
+        own, self.readers, self._items = _variables(contract, pool)
+        self.variables = {**extra, **own}
+        functions = _functions(equated)
+        self._check = cel.NewEnv(descriptor_pool=pool, functions=functions, variables={n: v.check for n, v in self.variables.items()})
+        self._run = cel.NewEnv(functions=functions, variables={n: v.run for n, v in self.variables.items()})
+
+    def compile(self, text: str, *, number: bool = False) -> Condition:
+        """Compile a condition, or a whole number if `number`. Raises ConditionError."""
+        if len(text) > _LONGEST:
+            raise ConditionError([(1, f"a condition has at most {_LONGEST} characters")])
+        try:
+            checked = self._check.compile(text)
+        except RuntimeError as exc:
+            raise ConditionError(_messages(str(exc))) from None
+        wanted = (_T.INT, _T(_WRAPPER[_T.INT.name()])) if number else (_T.BOOL,)
+        if checked.return_type() not in wanted:
+            what = "a whole number" if number else "true or false (compare a field that may be null with `== true`)"
+            raise ConditionError([(1, f"the expression gives {checked.return_type().name()}, not {what}")])
+        tree = celtree.parse(checked.serialize())
+        walk = _Walk({n: v.kind for n, v in self.variables.items()}, self._items)
+        walk.kind(tree, {})
+        if walk.faults:
+            raise ConditionError(walk.faults)
+        return Condition(text, frozenset(walk.used & self.variables.keys()), self._run.compile(text))
+
+    def activation(self, values: dict[str, Any]) -> Any:
+        """Bind values to variables; every variable that a condition uses must be there."""
+        return self._run.Activation(values)
+
+
+def _messages(text: str) -> list[tuple[int, str]]:
+    """Take line and sentence out of CEL's `ERROR: <input>:1:16: undeclared reference`."""
+    faults = []
+    for part in text.split("ERROR: <input>:")[1:]:
+        line, _column, message = part.split(":", 2)
+        first = message.strip().splitlines()[0].removesuffix("(in container '')").strip()
+        faults.append((int(line), first))
+    return faults or [(1, "the expression cannot be read")]
+
+
+# --- variables of a contract ------------------------------------------------------------------
+
+
+def _variables(
+    contract: Contract, pool: descriptor_pool.DescriptorPool
+) -> tuple[dict[str, Variable], dict[str, Callable[[dict[str, Any]], Any]], dict[str, dict[str, Kind | None]]]:
+    variables: dict[str, Variable] = {}
+    readers: dict[str, Callable[[dict[str, Any]], Any]] = {}
+    items: dict[str, dict[str, Kind | None]] = {}
+    for leaf in contract.leaves.values():
+        if not leaf.in_array:
+            run = _SCALAR[leaf.kind]
+            check = _T(_WRAPPER[run.name()]) if leaf.nullable else run
+            name = f"s.{leaf.dotted}"
+            variables[name] = Variable(check, _T.DYN if leaf.nullable else run, _kind(leaf))
+            readers[name] = partial(_read, leaf.path, _to_cel(leaf.kind))
+    for path, item in _arrays(contract.raw, ()):
+        name = f"s.{'.'.join(path)}"
+        leaves = {leaf.path[len(path) :]: leaf for leaf in contract.leaves.values() if leaf.path[: len(path)] == path}
+        if () in leaves:
+            variables[name] = Variable(_T.List(_SCALAR[leaves[()].kind]), _T.DYN, _kind(leaves[()]))
+        else:
+            message = _message(item, name, pool)
+            variables[name] = Variable(_T.List(_T(message)), _T.DYN)
+            items[name] = {".".join(rest): _kind(leaf) for rest, leaf in leaves.items()}
+        readers[name] = partial(_read, path, partial(_list_to_cel, leaves))
+    return variables, readers, items
+
+
+def _kind(leaf: Leaf) -> Kind | None:
+    if leaf.kind in {"date", "gba-datum"}:
+        return Kind(leaf.kind)
+    return Kind("enum", leaf.symbols) if leaf.kind == "enum" else None
+
+
+def _arrays(record: dict[str, Any], path: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
+    found = []
+    for field in record["fields"]:
+        avro, _ = split_null(field["type"])
+        here = (*path, field["name"])
+        if isinstance(avro, dict) and avro["type"] == "record":
+            found += _arrays(avro, here)
+        elif isinstance(avro, dict) and avro["type"] == "array":
+            found.append((here, avro["items"]))
+    return found
+
+
+def _message(record: dict[str, Any], name: str, pool: descriptor_pool.DescriptorPool) -> str:
+    """Describe the items of an array to CEL's checker, so that it knows their fields too."""
+    package = "hub." + name.replace(".", "_")
+    file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
+    file.dependency.append("google/protobuf/wrappers.proto")
+
+    def add(avro: dict[str, Any]) -> str:
+        message = file.message_type.add(name=f"M{len(file.message_type)}")
+        for number, field in enumerate(avro["fields"], 1):
+            inner, nullable = split_null(field["type"])
+            base = inner["type"] if isinstance(inner, dict) else inner
+            if base == "record":
+                message.field.add(name=field["name"], number=number, label=1, type=11, type_name=add(inner))
+            else:
+                kind = _FIELD_TYPE.get(base, 9)
+                wrapper = {3: "Int64Value", 8: "BoolValue", 9: "StringValue"}[kind]
+                message.field.add(
+                    name=field["name"], number=number, label=1,
+                    type=11 if nullable else kind,
+                    type_name=f".google.protobuf.{wrapper}" if nullable else None,
+                )  # fmt: skip
+        return f".{package}.{message.name}"
+
+    full_name = add(record)
+    pool.AddSerializedFile(file.SerializeToString())
+    return full_name[1:]
+
+
+# --- from wire values to what CEL compares ----------------------------------------------------
+
+
+def iso_date(days: int) -> str:
+    """Return a wire date (days since 1970) as `jjjj-mm-dd`."""
+    return (terms.EPOCH + timedelta(days=days)).isoformat()
+
+
+def _to_cel(kind: str) -> Callable[[Any], Any]:
+    convert: Callable[[int], str] | None = {"date": iso_date, "timestamp": terms.iso_utc}.get(kind)
+    if convert is None:
+        return lambda value: value
+    return lambda value: None if value is None else convert(value)
+
+
+def _read(path: tuple[str, ...], convert: Callable[[Any], Any], data: dict[str, Any]) -> Any:
+    value: Any = data
+    for name in path:
+        if value is None:
+            return None
+        value = value[name]
+    return convert(value)
+
+
+def _list_to_cel(leaves: dict[tuple[str, ...], Leaf], items: list[Any] | None) -> Any:
+    if items is None:
+        return None
+    if () in leaves:
+        return [_to_cel(leaves[()].kind)(item) for item in items]
+    return [_record_to_cel(leaves, item, ()) for item in items]
+
+
+def _record_to_cel(leaves: dict[tuple[str, ...], Leaf], item: Any, path: tuple[str, ...]) -> Any:
+    if path in leaves:
+        return _to_cel(leaves[path].kind)(item)
+    if item is None:
+        return None
+    return {name: _record_to_cel(leaves, value, (*path, name)) for name, value in item.items()}
+
+
+# --- functions --------------------------------------------------------------------------------
+
+
+def _functions(equated: Collection[date]) -> list[Any]:
+    def plus(day: str, duration: str) -> str:
+        return terms.plus(date.fromisoformat(day), duration).isoformat()
+
+    def werkdagen(day: str, count: int) -> str:
+        return terms.working_days(date.fromisoformat(day), count, equated).isoformat()
+
+    text, number = _T.STRING, _T.INT
+    return [
+        cel.FunctionDecl("plus", [cel.Overload("plus_date_duration", text, [text, text], False, plus)]),  # noqa: FBT003
+        cel.FunctionDecl("werkdagen", [cel.Overload("werkdagen_date_int", text, [text, number], False, werkdagen)]),  # noqa: FBT003
+    ]
+
+
+# --- what CEL's checker does not see ----------------------------------------------------------
+
+
+class _Walk:
+    """Compares literals with the enum or date that they stand beside."""
+
+    def __init__(self, kinds: Mapping[str, Kind | None], items: Mapping[str, Mapping[str, Kind | None]]) -> None:
+        self._kinds = kinds
+        self._items = items
+        self.used: set[str] = set()
+        self.faults: list[tuple[int, str]] = []
+
+    def kind(self, node: Any, scope: dict[str, str | Kind | None]) -> Kind | str | None:
+        """Return the kind of a node: a Kind, or the name of the array whose item it is."""
+        which = celtree.which(node)
+        if which == "ident_expr":
+            name = node.ident_expr.name
+            self.used.add(name)
+            if name in scope:
+                return scope[name]
+            return name if name in self._items else self._kinds.get(name)
+        if which == "select_expr":
+            return self._select(node.select_expr, scope)
+        if which == "call_expr":
+            return self._call(node.call_expr, scope)
+        if which == "list_expr":
+            kinds = [self.kind(element, scope) for element in node.list_expr.elements]
+            return kinds[0] if kinds and all(kind == kinds[0] for kind in kinds) else None
+        if which == "comprehension_expr":
+            self._comprehension(node.comprehension_expr, scope)
+        return None
+
+    def _select(self, select: Any, scope: dict[str, str | Kind | None]) -> Kind | str | None:
+        operand = self.kind(select.operand, scope)
+        if not isinstance(operand, str):
+            return None
+        array, _, prefix = operand.partition("#")
+        path = f"{prefix}.{select.field}" if prefix else select.field
+        known = self._items[array]
+        return known.get(path, f"{array}#{path}")
+
+    def _comprehension(self, loop: Any, scope: dict[str, str | Kind | None]) -> None:
+        item = self.kind(loop.iter_range, scope)
+        inner = {**scope, loop.iter_var: item, loop.accu_var: None}
+        for part in (loop.accu_init, loop.loop_condition, loop.loop_step, loop.result):
+            self.kind(part, inner)
+
+    def _call(self, call: Any, scope: dict[str, str | Kind | None]) -> Kind | str | None:
+        if call.HasField("target"):
+            self.kind(call.target, scope)
+        kinds = [self.kind(arg, scope) for arg in call.args]
+        if call.function in _COMPARISONS:
+            self._compare(call.function, call.args[0], call.args[1], kinds)
+        if call.function in {"plus", "werkdagen"}:
+            self._beside(Kind("date"), call.args[0], kinds[0])
+            if call.function == "plus":
+                self._duration(call.args[1])
+            return DATE
+        if call.function == "_?_:_":
+            return kinds[1]
+        return kinds[0] if call.function == "_[_]" else None
+
+    def _compare(self, function: str, left: Any, right: Any, kinds: list[Kind | str | None]) -> None:
+        one, two = kinds
+        if isinstance(one, Kind) and one.name == "enum" and function not in {"_==_", "_!=_", "@in"}:
+            self.faults.append((1, "a code has no order: compare it with == or !="))
+        if isinstance(one, Kind):
+            self._beside(one, right, two)
+        if isinstance(two, Kind):
+            self._beside(two, left, one)
+
+    def _beside(self, kind: Kind, other: Any, other_kind: Kind | str | None) -> None:
+        which = celtree.which(other)
+        if which == "list_expr":
+            for element in other.list_expr.elements:
+                self._beside(kind, element, None)
+        elif which == "const_expr" and other.const_expr.HasField("string_value"):
+            self._literal(kind, other.const_expr.string_value)
+        elif which != "const_expr" and kind.name in {"date", "gba-datum"} and other_kind != kind:
+            self.faults.append((1, f"a {kind.name} is compared with something that is no {kind.name}"))
+
+    def _literal(self, kind: Kind, text: str) -> None:
+        if kind.name == "enum" and text not in kind.symbols:
+            self.faults.append((1, f"'{text}' is no symbol here; known: {', '.join(kind.symbols)}"))
+        elif kind.name == "date" and not _is_date(text):
+            self.faults.append((1, f"'{text}' stands beside a date but is no date jjjj-mm-dd"))
+        elif kind.name == "gba-datum" and not is_gba_date(text):
+            self.faults.append((1, f"'{text}' stands beside a gba-datum but is no jjjjmmdd"))
+
+    def _duration(self, node: Any) -> None:
+        if celtree.which(node) == "const_expr" and not terms.is_duration(node.const_expr.string_value):
+            self.faults.append((1, f"'{node.const_expr.string_value}' is no ISO 8601 duration such as P4M"))
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

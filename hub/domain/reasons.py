@@ -1,0 +1,90 @@
+"""Every reason code that the hub itself can give: a Dutch sentence and what to do about it.
+
+Rule files add codes of their own (`requires`, `refuse`), each with its own text.
+Codes are stable: publishers build on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason code. `text` says what is the case, `advice` what the reader can do."""
+
+    code: str
+    text: str
+    advice: str
+
+
+def _table(*rows: tuple[str, str, str]) -> dict[str, Reason]:
+    return {code: Reason(code, text, advice) for code, text, advice in rows}
+
+
+ADMISSION: Final = _table(
+    ("onleesbaar", "Het bericht is geen geldige JSON of Avro.", "Controleer de codering van het bericht."),
+    ("envelop-ongeldig", "Een kenmerk van de envelop ontbreekt of klopt niet.", "Volg het NL GOV-profiel voor CloudEvents."),
+    ("te-groot", "Het signaal is groter dan 64 KiB.", "Stuur een verwijzing in plaats van de inhoud."),
+    ("type-onbekend", "Dit signaaltype bestaat niet.", "Vraag de lijst van typen op met `hub schemas check`."),
+    ("deelnemer-onbekend", "Deze deelnemer staat niet in het register.", "Laat de deelnemer opnemen in participants.yaml."),
+    ("afzender-klopt-niet", "De afzender in `source` hoort niet bij deze deelnemer.", "Gebruik urn:nld:oin:<oin>:systeem:<deelnemer>."),
+    ("geen-publicatierecht", "Deze deelnemer mag dit signaaltype niet publiceren.", "Zie `publishers` in het contract van het type."),
+    ("gemeente-niet-toegestaan", "Deze deelnemer mag niet voor deze gemeente publiceren.", "Publiceer alleen voor de eigen gemeente."),
+    ("verboden-type", "Dit soort signaal mag nooit via de hub.", "Zie rules/forbidden.yaml voor de reden."),
+    ("id-ongeldig", "Het id is leeg, te lang of heeft andere tekens dan A-Z a-z 0-9 . _ -", "Gebruik 1 tot 64 van die tekens."),
+    ("id-bevat-bsn", "In het id of de keten staat een reeks cijfers die een BSN kan zijn.", "Gebruik een id zonder persoonsgegevens."),
+    ("id-hergebruikt", "Dit id is al gebruikt voor een signaal met andere inhoud.", "Geef elk signaal een eigen id."),
+    ("tijd-ongeldig", "De tijd is geen RFC 3339-tijdstip met zone.", "Schrijf bijvoorbeeld 2026-11-02T09:00:00+01:00."),
+    ("tijd-in-toekomst", "De tijd ligt meer dan 5 minuten in de toekomst.", "Controleer de klok van het zendende systeem."),
+    ("veld-ontbreekt", "Een verplicht veld ontbreekt.", "Vul het veld volgens het contract."),
+    ("veld-onbekend", "Er staat een veld in dat het contract niet kent.", "Laat het veld weg: de hub bewaart niets extra."),
+    ("verkeerd-type", "De waarde heeft niet het type van het contract.", "Stuur het type dat het contract noemt."),
+    ("getal-te-groot", "Het getal past niet in het type van het contract.", "Controleer de eenheid, bijvoorbeeld eurocenten."),
+    ("waarde-onbekend", "De code komt niet voor in de lijst van het contract.", "Gebruik een code uit het contract."),
+    ("tekst-ongeldig", "De tekst is te lang of heeft regeleinden.", "Vrije tekst hoort niet in een signaal."),
+    ("patroon-klopt-niet", "De waarde past niet op het patroon van het contract.", "Zie `pattern` bij het veld."),
+    ("datum-ongeldig", "Dit is geen bestaande datum.", "Schrijf jjjj-mm-dd."),
+    ("tijdstip-ongeldig", "Dit is geen tijdstip met zone.", "Schrijf bijvoorbeeld 2026-11-02T09:00:00+01:00."),
+    ("bsn-ongeldig", "Dit is geen geldig BSN (9 cijfers, 11-proef).", "Controleer het BSN in het bronsysteem."),
+    ("gemeentecode-ongeldig", "Dit is geen gemeentecode van 4 cijfers.", "Gebruik de CBS-code, met voorloopnul."),
+    ("bag-id-ongeldig", "Dit is geen BAG-id van 16 cijfers.", "Bewaar BAG-id's als tekst: de voorloopnul telt mee."),
+    ("postcode-ongeldig", "Dit is geen postcode.", "Schrijf bijvoorbeeld 1234AB."),
+    ("oin-ongeldig", "Dit is geen OIN van 20 posities.", "Zie het OIN-register."),
+    ("cjib-nummer-ongeldig", "Dit is geen CJIB-nummer van 9 of 16 cijfers.", "Schrijf alleen de cijfers."),
+    ("gba-datum-ongeldig", "Dit is geen datum jjjjmmdd met nullen voor wat onbekend is.", "Zie het Logisch Ontwerp BRP."),
+    ("email-ongeldig", "Dit is geen e-mailadres.", "Controleer het adres of laat het veld leeg."),
+    ("telefoon-ongeldig", "Dit is geen telefoonnummer.", "Schrijf bijvoorbeeld +31612345678."),
+    ("brin-ongeldig", "Dit is geen BRIN-nummer.", "Schrijf 2 cijfers en 2 letters."),
+    ("keten-onbekend", "Deze keten of dit eerdere signaal is niet van u, of bestaat niet.", "Noem een eigen signal_id of een ontvangen delivery_id."),
+    ("oorzaak-ontbreekt", "Dit type is een antwoord: noem het signaal dat u beantwoordt.", "Geef causationid mee."),
+    ("oorzaak-past-niet", "Dit type beantwoordt een ander soort signaal.", "Zie `answers` in het contract."),
+    ("keten-niet-toegestaan", "Een anoniem signaal heeft geen keten en geen oorzaak.", "Laat correlationid en causationid weg."),
+    ("correctie-niet-mogelijk", "Signalen corrigeren kan in deze versie nog niet.", "Laat `vervangt` weg."),
+    ("geen-afspraak", "Er is geen afspraak die deze partij en gemeente vandaag dekt.", "Zie rules/agreements.yaml."),
+    ("regel-fout", "Een weigeringsregel kon niet worden uitgerekend; het signaal is voor de zekerheid geweigerd.", "De beheerder van de hub heeft een alarm gekregen."),
+    ("interne-fout", "De hub kon dit signaal niet verwerken.", "De beheerder van de hub heeft een alarm gekregen; het signaal is bewaard."),
+)  # fmt: skip
+
+DECISION: Final = _table(
+    ("volgens-regel", "De regel laat deze levering toe.", ""),
+    ("geen-regel", "Er is geen regel die dit signaal aan iemand geeft.", ""),
+    ("eigen-signaal", "Een signaal gaat nooit terug naar de afzender.", ""),
+    ("ontvanger-onbekend", "Deze ontvanger is niet aangesloten op de hub.", "Laat de ontvanger opnemen in participants.yaml."),
+    ("brp-geheimhouding", "Voor deze persoon geldt geheimhouding; alleen overheden mogen het signaal krijgen.", ""),
+    ("grondslag-te-toetsen", "De grondslag is nog niet getoetst; daarmee mag niets naar echte organisaties.", "Laat de grondslag vaststellen."),
+    ("voorwaarde-fout", "Een voorwaarde kon niet worden uitgerekend; er is niets geleverd.", "De beheerder van de hub heeft een alarm gekregen."),
+    ("wacht-op-ruimte", "Het afgesproken aantal voor deze periode is bereikt; de levering wacht op de volgende.", ""),
+    ("ruimte-vrij", "De wachtende levering past in de nieuwe periode.", ""),
+    ("regel-vervallen", "Terwijl de levering wachtte verviel de regel, de afspraak of de geldigheid.", ""),
+    ("bewaartermijn-verstreken", "Terwijl de levering wachtte verstreek de bewaartermijn.", ""),
+)  # fmt: skip
+
+REASONS: Final = ADMISSION | DECISION
+
+
+def text_of(code: str) -> str:
+    """Return the Dutch sentence of a code of the hub, or a general one for a rule's own code."""
+    reason = REASONS.get(code)
+    return reason.text if reason else f"Aan een voorwaarde van de regel is niet voldaan ({code})."

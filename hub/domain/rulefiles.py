@@ -1,0 +1,201 @@
+"""The form of the rule files, as pydantic models. What they mean is checked in `loading`."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
+"""A reason code: Dutch, kebab-case."""
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]*$", max_length=80)]
+Municipality = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+class Model(BaseModel):
+    """Unknown keys are faults; values are never coerced in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Local(Model):
+    """What a participant is in one municipality."""
+
+    oin: str | None = None
+    teams: tuple[Name, ...] = ()
+
+
+class ParticipantEntry(Model):
+    """One line of participants.yaml."""
+
+    id: Name
+    name: Text
+    role: Name | None = None
+    """The id unless given."""
+    oin: str | None = None
+    """With `{gemeentecode}` in it for a participant per municipality."""
+    government: bool = False
+    """Only government bodies may receive signals under BRP secrecy."""
+    per_municipality: Literal["all"] | dict[Municipality, Local] | None = None
+    municipalities: tuple[Municipality, ...] | None = None
+    """Where a company works; everywhere if absent."""
+
+
+class ParticipantsFile(Model):
+    """participants.yaml: who may take part."""
+
+    participants: tuple[ParticipantEntry, ...]
+
+
+class Agreement(Model):
+    """Who agreed to what, where and from when. `until` is the last day."""
+
+    id: Name
+    name: Text
+    parties: tuple[Name, ...]
+    """Roles or participant ids."""
+    municipalities: Literal["all"] | tuple[Municipality, ...]
+    from_: date = Field(alias="from")
+    until: date | None = None
+    limit: int | None = Field(default=None, ge=0)
+    """At most this many a period; no limit means no cap."""
+    source: Text | None = None
+
+
+class AgreementsFile(Model):
+    """agreements.yaml."""
+
+    agreements: tuple[Agreement, ...]
+
+
+class Ground(Model):
+    """A legal basis, with how sure we are of it."""
+
+    id: Name
+    text: Text
+    status: Literal["vastgesteld", "te-toetsen"]
+    source: Text
+
+
+class GroundsFile(Model):
+    """grounds.yaml."""
+
+    grounds: tuple[Ground, ...]
+
+
+class SettingValue(Model):
+    """A number that nobody states, with its validity and source."""
+
+    value: int | bool | str
+    from_: date = Field(alias="from")
+    until: date | None = None
+    source: Text
+
+
+class Forbidden(Model):
+    """A type that may never be published; `*` stands for any text."""
+
+    type: Text
+    code: Code
+    text: Text
+
+
+class ForbiddenFile(Model):
+    """forbidden.yaml."""
+
+    forbidden: tuple[Forbidden, ...]
+
+
+class Validity(Model):
+    """From and until, both days included."""
+
+    from_: date | None = Field(default=None, alias="from")
+    until: date | None = None
+
+
+class Requirement(Model):
+    """A legal precondition and the sentence that its reason code stands for."""
+
+    condition: Text
+    text: Text | None = None
+
+
+class Quota(Model):
+    """A cap per key and period."""
+
+    name: Name
+    limit: int | Text | None = None
+    """A number or an expression such as cfg.agreement.limit; null means no cap."""
+    per: Literal["day", "month", "year"]
+    key: tuple[Literal["agreement", "recipient", "publisher", "municipality"], ...]
+    overflow: Literal["defer"]
+    exempt: Text | None = None
+    """What this holds for is never deferred nor counted."""
+
+
+class GrantEntry(Model):
+    """This type, to this recipient, for this purpose, these fields, under these conditions."""
+
+    id: Name
+    signal: Text
+    to: Text
+    agreements: tuple[Name, ...] = ()
+    legal_basis: tuple[Name, ...]
+    valid: Validity = Validity()
+    when: Text | None = None
+    requires: dict[Code, Text | Requirement] = {}
+    fields: tuple[Text | dict[str, Text], ...]
+    quota: Quota | None = None
+    retention: str
+    """How long the recipient may keep it: an ISO 8601 duration."""
+    explain: Text
+    purpose: Text | None = None
+    """The flow's purpose unless given."""
+    privacy_decision: Text | None = None
+    sanction_basis: Name | None = None
+
+
+class Refusal(Model):
+    """A content rule on the signal itself; the publisher is told."""
+
+    signal: Text
+    when: Text
+    code: Code
+    text: Text
+
+
+class Step(Model):
+    """One signal or one tick of the clock in an example."""
+
+    name: Name | None = None
+    signal: Text | None = None
+    as_: Text | None = Field(default=None, alias="as")
+    data: dict[str, Any] | None = None
+    at: str | None = None
+    repeat: int = Field(default=1, ge=1, le=1000)
+    correlation: str | None = None
+    cause: Name | None = None
+    """The name of an earlier step."""
+    tick: str | None = None
+    expect: dict[str, Any] | None = None
+
+
+class Example(Step):
+    """A signal, or steps, with what must follow."""
+
+    name: Text
+    steps: tuple[Step, ...] = ()
+
+
+class FlowFile(Model):
+    """One flow."""
+
+    flow: Name
+    purpose: Text
+    activity: Text
+    """URI of the entry in the register of processing activities (AVG art. 30)."""
+    grants: tuple[GrantEntry, ...] = ()
+    refuse: tuple[Refusal, ...] = ()
+    examples: tuple[Example, ...] = ()

@@ -1,0 +1,116 @@
+"""Dates and terms in Dutch time.
+
+Moments are epoch milliseconds in UTC; a date is the calendar date in Europe/Amsterdam.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+import holidays
+import isodate
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+AMSTERDAM: Final = ZoneInfo("Europe/Amsterdam")
+EPOCH: Final = date(1970, 1, 1)
+PERIODS: Final = ("day", "month", "year")
+
+
+def to_ms(moment: datetime) -> int:
+    """Return epoch milliseconds of an aware datetime. Raises ValueError if it is naive."""
+    if moment.tzinfo is None:
+        msg = "a moment needs a zone"
+        raise ValueError(msg)
+    return int(moment.timestamp() * 1000)
+
+
+def to_moment(ms: int) -> datetime:
+    """Return the moment in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def moment(text: str) -> int:
+    """Return the moment of an ISO 8601 text; without a zone it is Dutch time. Raises ValueError."""
+    parsed = datetime.fromisoformat(text)
+    return to_ms(parsed if parsed.tzinfo else parsed.replace(tzinfo=AMSTERDAM))
+
+
+def iso_utc(ms: int) -> str:
+    """Return RFC 3339 in UTC with milliseconds, as `2026-11-02T08:00:00.000Z`."""
+    return to_moment(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def amsterdam_date(ms: int) -> date:
+    """Return the calendar date in the Netherlands at this moment."""
+    return datetime.fromtimestamp(ms / 1000, AMSTERDAM).date()
+
+
+def midnight_ms(day: date) -> int:
+    """Return the moment at which `day` begins in the Netherlands, daylight saving included."""
+    return to_ms(datetime.combine(day, time(), AMSTERDAM))
+
+
+def period_start(per: str, day: date) -> date:
+    """Return the first day of the `day`, `month` or `year` that holds `day`."""
+    if per == "month":
+        return day.replace(day=1)
+    return day.replace(month=1, day=1) if per == "year" else day
+
+
+def next_period(per: str, day: date) -> date:
+    """Return the first day of the period after the one that holds `day`."""
+    start = period_start(per, day)
+    if per == "month":
+        return (start + timedelta(days=32)).replace(day=1)
+    return start.replace(year=start.year + 1) if per == "year" else start + timedelta(days=1)
+
+
+def plus(day: date, duration: str) -> date:
+    """Add an ISO 8601 duration of whole days or longer to a date.
+
+    A month's end stays within the month: 31 January plus P1M is the last day of February.
+    Raises ValueError if `duration` is none.
+    """
+    return day + isodate.parse_duration(duration)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=64)
+def _days_off(year: int) -> frozenset[date]:
+    return frozenset(holidays.country_holidays("NL", years=year, categories=("public", "optional")))
+
+
+def is_working_day(day: date, equated: Collection[date] = ()) -> bool:
+    """Say whether `day` is a Dutch working day: no weekend, no holiday of Atw art. 3.
+
+    `equated` are the days that a royal decree makes equal to a holiday.
+    """
+    return day.weekday() < 5 and day not in _days_off(day.year) and day not in equated  # noqa: PLR2004
+
+
+def working_days(day: date, count: int, equated: Collection[date] = ()) -> date:
+    """Return the `count`-th working day after `day`, that day itself not counted."""
+    while count > 0:
+        day += timedelta(days=1)
+        if is_working_day(day, equated):
+            count -= 1
+    return day
+
+
+def duration_ms(duration: str, since_ms: int) -> int:
+    """Return the moment that lies an ISO 8601 duration after another, in Dutch calendar time."""
+    start = datetime.fromtimestamp(since_ms / 1000, AMSTERDAM)
+    return to_ms(start + isodate.parse_duration(duration))
+
+
+def is_duration(text: str) -> bool:
+    """Say whether `text` is an ISO 8601 duration, such as P6M."""
+    try:
+        isodate.parse_duration(text)
+    except isodate.ISO8601Error:
+        return False
+    return True

@@ -1,0 +1,394 @@
+"""Views: what one grant lets its recipient see, as an Avro schema of its own.
+
+The schema is the filter. The encoder writes only what the schema names, so a field that was not
+granted has no place in the bytes, whatever the data holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+import fastavro
+
+from hub.domain.conditions import iso_date
+from hub.domain.contract import split_null
+
+if TYPE_CHECKING:
+    from hub.domain.contract import Contract, Leaf
+
+UITGEVER: Final = "uitgever"
+"""May be granted as a field: the participant that published. Not visible otherwise."""
+
+HOUSE: Final = frozenset({"postcode", "huisnummer", "huisletter", "huisnummertoevoeging"})
+_CALL: Final = re.compile(r"(?P<name>[a-z0-9]+)(\((?P<args>[^()]*)\))?").fullmatch
+_AGES: Final = ((18, "ONDER_18"), (27, "VAN_18_TOT_27"), (67, "VAN_27_TOT_67"))
+_OLDEST, _UNKNOWN_AGE = "VANAF_67", "ONBEKEND"
+
+
+class ViewError(Exception):
+    """A field grant that cannot be: what is wrong, and the fix."""
+
+    def __init__(self, what: str, fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a transform may know besides the value."""
+
+    pseudonym: Callable[[str], str]
+    """Turns a value into the recipient's own pseudonym for it."""
+    today: date
+    """The Dutch date of the decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """One way to show less of a field: the new name and type, and the function."""
+
+    name: str
+    suffix: str
+    avro: Any
+    apply: Callable[[Any, Circumstances], Any]
+    nullable: bool | None = None
+    """None keeps what the field had."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldGrant:
+    """One entry of `fields`: a leaf, and how it is shown."""
+
+    leaf: Leaf
+    transform: Transform | None
+    text: str
+    """As the rule file says it."""
+
+    @property
+    def shown_as(self) -> str:
+        """The dotted name under which the recipient finds it."""
+        return self.leaf.dotted + (self.transform.suffix if self.transform else "")
+
+
+@dataclass(slots=True)
+class _Node:
+    """Where in a record transforms apply; most records have none and are passed as they are."""
+
+    transforms: list[tuple[str, str, Callable[[Any, Circumstances], Any]]] = field(default_factory=list)
+    children: dict[str, _Node] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The derived schema of a grant and the way from a signal's data to it."""
+
+    schema: dict[str, Any]
+    """As recipients see it, with docs, classes and logical types."""
+    wire: Any
+    """The same, parsed for encoding wire values."""
+    grants: tuple[FieldGrant, ...]
+    shows_publisher: bool
+    is_plain: bool
+    """No transform: the data needs no work before encoding."""
+    _root: _Node
+
+    def project(self, data: dict[str, Any], publisher: str, circumstances: Circumstances) -> dict[str, Any]:
+        """Return a record that the wire schema can encode; untouched data is shared, not copied."""
+        record = data if self.is_plain else _apply(self._root, data, circumstances)
+        return {**record, UITGEVER: publisher} if self.shows_publisher else record
+
+
+def without_logical(avro: Any) -> Any:
+    """Return a schema in which dates and moments are plain integers: the hub's wire values."""
+    if isinstance(avro, dict):
+        return {key: without_logical(value) for key, value in avro.items() if key != "logicalType"}
+    return [without_logical(item) for item in avro] if isinstance(avro, list) else avro
+
+
+def parse_wire(schema: dict[str, Any]) -> Any:
+    """Parse a schema for reading and writing wire values."""
+    return fastavro.parse_schema(without_logical(schema), _write_hint=False)
+
+
+# --- reading `fields` -------------------------------------------------------------------------
+
+
+def field_grant(contract: Contract, name: str, how: str | None) -> FieldGrant:
+    """Read one entry of `fields`. Raises ViewError."""
+    leaf = contract.leaves.get(name)
+    if leaf is None:
+        if any(dotted.startswith(f"{name}.") for dotted in contract.leaves):
+            inside = ", ".join(d for d in contract.leaves if d.startswith(f"{name}."))
+            msg = f"`{name}` is a record: grant each field in it by name"
+            raise ViewError(msg, f"choose from {inside}")
+        msg = f"`{name}` is no field of {contract.type}"
+        raise ViewError(msg, f"known: {', '.join(contract.leaves)}")
+    return FieldGrant(leaf, transform(leaf, how) if how else None, f"{name}: {how}" if how else name)
+
+
+def transform(leaf: Leaf, text: str) -> Transform:
+    """Read a transform such as `klasse(5000;25000)`. Raises ViewError."""
+    match = _CALL(text.strip())
+    maker = _TRANSFORMS.get(match["name"]) if match else None
+    if match is None or maker is None:
+        msg = f"`{text}` is no transform"
+        raise ViewError(msg, f"known: {', '.join(_TRANSFORMS)}")
+    args = [arg.strip() for arg in match["args"].split(";")] if match["args"] else []
+    return maker(leaf, args)
+
+
+def _needs(leaf: Leaf, name: str, kinds: set[str], args: list[str]) -> None:
+    if leaf.kind not in kinds:
+        msg = f"`{name}` does not work on `{leaf.dotted}`, which is a {leaf.kind}"
+        raise ViewError(msg, f"it works on: {', '.join(sorted(kinds))}")
+    if args:
+        msg = f"`{name}` takes no arguments"
+        raise ViewError(msg)
+
+
+def _pseudoniem(leaf: Leaf, args: list[str]) -> Transform:
+    _needs(leaf, "pseudoniem", {"string"}, args)
+    return Transform("pseudoniem", "_pseudoniem", "string", lambda value, by: by.pseudonym(value))
+
+
+def _date_text(leaf: Leaf) -> Callable[[Any], str]:
+    """Return how to read jjjjmmdd, zeros for unknown parts, from a value of this leaf."""
+    if leaf.kind == "gba-datum":
+        return str
+    return lambda days: iso_date(days).replace("-", "")
+
+
+def _jaar(leaf: Leaf, args: list[str]) -> Transform:
+    _needs(leaf, "jaar", {"date", "gba-datum"}, args)
+    text = _date_text(leaf)
+    unknown = leaf.kind == "gba-datum" or None
+    return Transform("jaar", "_jaar", "int", lambda value, _: int(text(value)[:4]) or None, unknown)
+
+
+def _maand(leaf: Leaf, args: list[str]) -> Transform:
+    _needs(leaf, "maand", {"date", "gba-datum"}, args)
+    text = _date_text(leaf)
+
+    def month(value: Any, _: Circumstances) -> str | None:
+        digits = text(value)
+        return None if digits[4:6] == "00" else f"{digits[:4]}-{digits[4:6]}"
+
+    return Transform("maand", "_maand", "string", month, leaf.kind == "gba-datum" or None)
+
+
+def _leeftijdsklasse(leaf: Leaf, args: list[str]) -> Transform:
+    _needs(leaf, "leeftijdsklasse", {"date", "gba-datum"}, args)
+    text = _date_text(leaf)
+
+    def age_class(value: Any, by: Circumstances) -> str:
+        digits = text(value)
+        if digits[4:6] == "00" or digits[6:] == "00":
+            return _UNKNOWN_AGE
+        birthday = (int(digits[4:6]), int(digits[6:]))
+        age = by.today.year - int(digits[:4]) - ((by.today.month, by.today.day) < birthday)
+        return next((label for limit, label in _AGES if age < limit), _OLDEST)
+
+    symbols = [label for _, label in _AGES] + [_OLDEST, _UNKNOWN_AGE]
+    return Transform("leeftijdsklasse", "_leeftijdsklasse", _enum(leaf, "leeftijdsklasse", symbols, _UNKNOWN_AGE), age_class)
+
+
+def _pc4(leaf: Leaf, args: list[str]) -> Transform:
+    _needs(leaf, "pc4", {"string"}, args)
+    if leaf.format != "postcode":
+        msg = f"`pc4` works on a postcode, and `{leaf.dotted}` has no such format"
+        raise ViewError(msg)
+    return Transform("pc4", "_pc4", "string", lambda value, _: value[:4])
+
+
+def _klasse(leaf: Leaf, args: list[str]) -> Transform:
+    _needs(leaf, "klasse", {"int", "long"}, [])
+    try:
+        edges = [int(arg) for arg in args]
+    except ValueError:
+        edges = []
+    if not edges or edges != sorted(set(edges)):
+        msg = "`klasse` takes whole numbers that go up"
+        raise ViewError(msg, "for example klasse(5000;25000)")
+    labels = [f"ONDER_{edges[0]}", *(f"VAN_{a}_TOT_{b}" for a, b in pairwise(edges)), f"VANAF_{edges[-1]}"]
+    if edges[0] < 0:
+        labels = [label.replace("-", "MIN_") for label in labels]
+    avro = _enum(leaf, "klasse", labels, labels[0])
+    return Transform("klasse", "_klasse", avro, lambda value, _: labels[sum(value >= edge for edge in edges)])
+
+
+def _aanwezig(leaf: Leaf, args: list[str]) -> Transform:
+    _needs(leaf, "aanwezig", {leaf.kind}, args)
+    return Transform("aanwezig", "_aanwezig", "boolean", lambda value, _: value is not None, nullable=False)
+
+
+def _waarden(leaf: Leaf, args: list[str]) -> Transform:
+    _needs(leaf, "waarden", {"enum"}, [])
+    kept = [arg for arg in args if not arg.startswith("anders:")]
+    other = [arg.removeprefix("anders:") for arg in args if arg.startswith("anders:")]
+    strange = [symbol for symbol in kept if symbol not in leaf.symbols]
+    if len(other) != 1 or not re.fullmatch(r"[A-Z][A-Z0-9_]*", other[0]) or strange:
+        msg = f"`waarden` needs symbols of `{leaf.dotted}` and one `anders:CODE`"
+        raise ViewError(msg, f"symbols: {', '.join(leaf.symbols)}")
+    symbols = [*kept, *(code for code in other if code not in kept)]
+    avro = _enum(leaf, "waarden", symbols, other[0])
+    shown = frozenset(kept)
+    return Transform("waarden", "", avro, lambda value, _: value if value in shown else other[0])
+
+
+def _enum(leaf: Leaf, transform_name: str, symbols: list[str], default: str) -> dict[str, Any]:
+    name = "".join(part.capitalize() for part in (*"_".join(leaf.path).split("_"), transform_name))
+    return {"type": "enum", "name": name, "symbols": symbols, "default": default}
+
+
+_TRANSFORMS: Final[dict[str, Callable[[Leaf, list[str]], Transform]]] = {
+    "pseudoniem": _pseudoniem, "jaar": _jaar, "maand": _maand, "leeftijdsklasse": _leeftijdsklasse, "pc4": _pc4,
+    "klasse": _klasse, "aanwezig": _aanwezig, "waarden": _waarden,
+}  # fmt: skip
+"""The closed list of transforms."""
+
+
+# --- deriving the schema ----------------------------------------------------------------------
+
+
+def derive(contract: Contract, grant_id: str, flow: str, purpose: str, grants: list[FieldGrant], *, shows_publisher: bool) -> View:
+    """Derive the view of a grant. Raises ViewError if two fields get one name or part of a house is shown."""
+    by_path: dict[tuple[str, ...], list[FieldGrant]] = {}
+    shown: set[str] = set()
+    for grant in grants:
+        if grant.shown_as in shown:
+            msg = f"`{grant.shown_as}` is granted twice"
+            raise ViewError(msg, "keep one of the two")
+        shown.add(grant.shown_as)
+        by_path.setdefault(grant.leaf.path, []).append(grant)
+    _whole_house(contract, grants)
+    root = _Node()
+    defined: dict[str, Any] = {}
+    fields = _fields(contract.raw, (), by_path, root, _named(contract.raw), defined)
+    if shows_publisher:
+        fields.append({"name": UITGEVER, "type": "string", "privacy": "organisation", "doc": "Wie het signaal publiceerde."})
+    schema = {
+        "type": "record",
+        "name": contract.raw["name"],
+        "namespace": "nl.signaalhub.view." + re.sub(r"[^A-Za-z0-9_.]", "_", grant_id),
+        "doc": contract.raw.get("doc", ""),
+        "signal": contract.type,
+        "grant": grant_id,
+        "flow": flow,
+        "purpose": purpose,
+        "fields": fields,
+    }
+    return View(schema, parse_wire(schema), tuple(grants), shows_publisher, not _has_work(root), root)
+
+
+def _whole_house(contract: Contract, grants: list[FieldGrant]) -> None:
+    """Part of a house address points at the wrong house, so it is granted whole or not at all."""
+    plain = {g.leaf.path for g in grants if g.transform is None and g.leaf.path[-1] in HOUSE}
+    for path in plain:
+        whole = {leaf.path for leaf in contract.leaves.values() if leaf.path[:-1] == path[:-1] and leaf.path[-1] in HOUSE}
+        if missing := sorted(".".join(part) for part in whole - plain):
+            msg = "the grant shows part of a house address"
+            raise ViewError(msg, f"also grant {', '.join(missing)}, or use pc4")
+
+
+def _named(avro: Any) -> dict[str, Any]:
+    """Collect the named types of a schema, so that a later use can be written out in a view."""
+    found: dict[str, Any] = {}
+    if isinstance(avro, dict):
+        if avro.get("type") == "enum":
+            found[avro["name"]] = avro
+        for value in avro.values():
+            found |= _named(value)
+    elif isinstance(avro, list):
+        for value in avro:
+            found |= _named(value)
+    return found
+
+
+def _fields(
+    record: dict[str, Any], path: tuple[str, ...], by_path: dict[tuple[str, ...], list[FieldGrant]],
+    node: _Node, named: dict[str, Any], defined: dict[str, Any],
+) -> list[dict[str, Any]]:  # fmt: skip
+    fields: list[dict[str, Any]] = []
+    for original in record["fields"]:
+        here = (*path, original["name"])
+        avro, nullable = split_null(original["type"])
+        is_array = isinstance(avro, dict) and avro["type"] == "array"
+        inner = split_null(avro["items"])[0] if is_array else avro
+        if isinstance(inner, dict) and inner["type"] == "record":
+            child = _Node()
+            inside = _fields(inner, here, by_path, child, named, defined)
+            if inside:
+                node.children[original["name"]] = child
+                shown = {**inner, "fields": inside}
+                fields.append({**original, "type": _wrap(shown, is_array=is_array, nullable=nullable)})
+            continue
+        for grant in by_path.get(here, ()):
+            shown = grant.transform.avro if grant.transform else inner
+            fields.append(_field(original, grant, shown, named, defined, is_array=is_array, nullable=nullable))
+            if grant.transform:
+                node.transforms.append((original["name"], fields[-1]["name"], _null_safe(grant.transform, is_array=is_array)))
+    return fields
+
+
+def _field(
+    original: dict[str, Any], grant: FieldGrant, shown: Any, named: dict[str, Any], defined: dict[str, Any],
+    *, is_array: bool, nullable: bool,
+) -> dict[str, Any]:  # fmt: skip
+    if isinstance(shown, str) and shown in named:
+        shown = named[shown]
+    if isinstance(shown, dict) and shown["type"] == "enum":
+        if defined.get(shown["name"]) == shown:
+            shown = shown["name"]
+        else:
+            defined[shown["name"]] = shown
+    result = {**original, "name": original["name"], "type": _wrap(shown, is_array=is_array, nullable=nullable)}
+    transform_ = grant.transform
+    if transform_ is None:
+        return result
+    if transform_.nullable is not None:
+        nullable = transform_.nullable
+    for attribute in ("format", "pattern", "maxLength", "default"):
+        result.pop(attribute, None)
+    result["name"] = original["name"] + transform_.suffix
+    result["type"] = _wrap(shown, is_array=is_array, nullable=nullable)
+    result["transform"] = grant.text.partition(": ")[2]
+    return result
+
+
+def _wrap(avro: Any, *, is_array: bool, nullable: bool) -> Any:
+    if is_array:
+        avro = {"type": "array", "items": avro}
+    return ["null", avro] if nullable else avro
+
+
+def _null_safe(transform_: Transform, *, is_array: bool) -> Callable[[Any, Circumstances], Any]:
+    apply = transform_.apply
+    if transform_.name == "aanwezig":
+        return apply
+    if is_array:
+        return lambda value, by: None if value is None else [apply(item, by) for item in value]
+    return lambda value, by: None if value is None else apply(value, by)
+
+
+def _has_work(node: _Node) -> bool:
+    return bool(node.transforms) or any(_has_work(child) for child in node.children.values())
+
+
+def _apply(node: _Node, record: Any, by: Circumstances) -> Any:
+    if record is None:
+        return None
+    if isinstance(record, list):
+        return [_apply(node, item, by) for item in record]
+    result = dict(record)
+    for source, target, apply in node.transforms:
+        result[target] = apply(record[source], by)
+    for name, child in node.children.items():
+        if _has_work(child):
+            result[name] = _apply(child, record[name], by)
+    return result

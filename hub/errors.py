@@ -1,0 +1,62 @@
+"""The errors of the hub, one tree, named by what the caller should do next.
+
+    HubError
+      StopError         stop: the set-up, the data or the rules must be put right first
+      UsageError        the call itself is wrong
+      RetryLaterError   nothing was done; the same call may succeed later
+      RefusedError      one signal or request is refused, with reason codes
+
+No message holds personal data: messages name places, codes and remedies, never values.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hub.domain.faults import Fault
+
+
+class HubError(Exception):
+    """The root: a sentence on what is wrong and where, and a hint on what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class StopError(HubError):
+    """Work cannot go on until a person puts something right. Nothing was changed."""
+
+
+class FaultsError(StopError):
+    """Rule or schema files hold faults; all of them are listed together."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = tuple(faults)
+
+
+class UsageError(HubError):
+    """The call is wrong: an unknown name, a bad option, a time that lies in the past."""
+
+    exit_code = 2
+
+
+class RetryLaterError(HubError):
+    """A service or disk did not answer. Nothing was acknowledged and nothing is half done."""
+
+    exit_code = 3
+
+
+class RefusedError(HubError):
+    """One request is refused; the reason codes say why."""
+
+    def __init__(self, codes: Sequence[str], message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.codes = tuple(codes)

@@ -1,0 +1,1 @@
+"""The hub's own signal types and their rules: data, always loaded."""

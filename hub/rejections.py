@@ -1,0 +1,142 @@
+"""Refused signals: listing, showing masked, replaying exactly as they came, discarding."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import select
+
+from hub.codec import Received, UnreadableError, open_envelope, read_avro
+from hub.domain import terms
+from hub.errors import RefusedError, UsageError
+from hub.keys import unseal
+from hub.router import Outcome, unraw
+from hub.storage.tables import Rejection, refusal_counts, rejections
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Row
+
+    from hub.app import Hub
+    from hub.domain.ruleset import TypeRules
+
+MASK: Final = "•••"
+_SHOWN_CLASSES: Final = frozenset({"organisation", "code"})
+
+
+def listing(hub: Hub, *, only_open: bool = True) -> list[dict[str, Any]]:
+    """Return the refused signals, oldest first, without their content."""
+    where = [rejections.c.state == Rejection.OPEN] if only_open else []
+    with hub.database.read() as connection:
+        rows = connection.execute(select(rejections).where(*where).order_by(rejections.c.id)).all()
+        return [
+            {
+                "rejection": row.id,
+                "received": terms.iso_utc(row.received_at),
+                "publisher": hub.names.name(connection, row.publisher),
+                "type": hub.names.name(connection, row.type) if row.type else None,
+                "errors": [{"code": code, "field": field} for code, field in json.loads(row.reasons)],
+                "state": Rejection(row.state).name.lower(),
+                "erased_at": terms.iso_utc(row.erase_at),
+            }
+            for row in rows
+        ]
+
+
+def counts(hub: Hub) -> dict[str, int]:
+    """Return how often strangers and forbidden types were refused; nothing else is kept of those."""
+    with hub.database.read() as connection:
+        rows = connection.execute(select(refusal_counts.c.code, refusal_counts.c.count).order_by(refusal_counts.c.code))
+        return {code: count for code, count in rows}  # noqa: C416  (typed)
+
+
+def show(hub: Hub, number: int) -> dict[str, Any]:
+    """Return one refused signal with everything masked that could point at a person.
+
+    Shown as they are: right values of class organisation or code. All else is masked, and so is
+    every value that has a fault: it may be anything.
+    """
+    row = _row(hub, number)
+    summary = next(entry for entry in listing(hub, only_open=False) if entry["rejection"] == number)
+    if row.sealed_key is None:
+        return {**summary, "data": None}
+    event = _event(hub, row)
+    return {**summary, "bytes": len(event.body), "data": _masked(hub, event)}
+
+
+def replay(hub: Hub, numbers: Sequence[int]) -> list[Outcome]:
+    """Put refused signals through the pipeline again, byte for byte as they came.
+
+    What is accepted now (or turns out to be there already) is closed; what is refused again stays.
+    """
+    rows = [_open_row(hub, number) for number in numbers]
+    outcomes = hub.router.process([_event(hub, row) for row in rows])
+    done = [row.id for row, outcome in zip(rows, outcomes, strict=True) if outcome.status != "rejected"]
+    if done:
+        _close(hub, rejections.c.id.in_(done), Rejection.REPLAYED, None)
+    return outcomes
+
+
+def discard(hub: Hub, numbers: Sequence[int], reason: str) -> None:
+    """Erase refused signals before their time, with a reason that is kept."""
+    for number in numbers:
+        _open_row(hub, number)
+    _close(hub, rejections.c.id.in_(numbers), Rejection.DISCARDED, reason)
+
+
+def _close(hub: Hub, which: ColumnElement[bool], state: Rejection, note: str | None) -> None:
+    with hub.database.write() as connection:
+        connection.execute(rejections.update().where(which).values(state=int(state), note=note, sealed_key=None, body=None))
+
+
+def _row(hub: Hub, number: int) -> Row[Any]:
+    with hub.database.read() as connection:
+        row = connection.execute(select(rejections).where(rejections.c.id == number)).one_or_none()
+    if row is None:
+        raise UsageError(f"there is no refused signal {number}", "see `hub rejections list`")
+    return row
+
+
+def _open_row(hub: Hub, number: int) -> Row[Any]:
+    row = _row(hub, number)
+    if row.sealed_key is None:
+        raise RefusedError(["gesloten"], f"refused signal {number} is {Rejection(row.state).name.lower()}", "its bytes are gone")
+    return row
+
+
+def _event(hub: Hub, row: Row[Any]) -> Received:
+    with hub.database.read() as connection:
+        participant = hub.names.name(connection, row.publisher)
+    return unraw(participant, unseal(hub.keys.data_key(row.sealed_key), row.body))
+
+
+def _masked(hub: Hub, event: Received) -> Any:
+    types = hub.rulebooks.current.ruleset.types
+
+    def decode(type_name: str, _schema_id: int, data: bytes) -> Any:
+        rules = types.get(type_name)
+        return read_avro(rules.wire, data) if rules else None
+
+    try:
+        envelope = open_envelope(event, decode)
+    except UnreadableError:
+        return None
+    rules = types.get(str(envelope.attributes.get("type")))
+    if rules is None or not isinstance(envelope.data, dict):
+        return None
+    check = rules.check_wire if envelope.wire else rules.check_json
+    _, issues = check(envelope.data)
+    return _mask(envelope.data, rules, {field for _, field in issues}, ())
+
+
+def _mask(value: Any, rules: TypeRules, faulty: set[str], path: tuple[str, ...]) -> Any:
+    if isinstance(value, dict):
+        known = {d.split(".")[len(path)] for d in rules.contract.leaves if tuple(d.split(".")[: len(path)]) == path}
+        return {name: _mask(item, rules, faulty, (*path, name)) for name, item in value.items() if name in known}
+    if isinstance(value, list):
+        return [_mask(item, rules, faulty, path) for item in value]
+    dotted = ".".join(path)
+    leaf = rules.contract.leaves.get(dotted)
+    any_fault = any(field.replace("[", ".").split(".")[0] == path[0] for field in faulty) if path else True
+    return value if leaf is not None and leaf.privacy in _SHOWN_CLASSES and not any_fault else MASK

@@ -1,0 +1,30 @@
+"""Configuration of a hub, from options and from the environment (`HUB_...`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class HubSettings(BaseSettings):
+    """Where a hub lives and what it runs on. With none of them it runs embedded in `./.hub`."""
+
+    model_config = SettingsConfigDict(env_prefix="HUB_", frozen=True, extra="ignore")
+
+    home: Path = Field(default=Path(".hub"), description="Folder with the database, the keys and the locks.")
+    rules_dir: Path | None = Field(default=None, description="Folder of rule files; ./rules, else the package's.")
+    schemas_dir: Path | None = Field(default=None, description="Folder of schemas; ./schemas, else the package's.")
+    master_key: SecretStr | None = Field(
+        default=None, description="Base64 of the 32-byte master key; without it the home keeps its own key file."
+    )
+    log_level: str = Field(default="warning", description="debug, info, warning or error; logs go to standard error.")
+
+
+def from_environment(prefix: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the settings that the environment gives under a prefix, by name."""
+    found = {name: os.environ.get(prefix + name.upper()) for name in names}
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,1 @@
+"""The SQL database: tables and the few queries on them. Drivers' errors end here."""

@@ -1,0 +1,155 @@
+"""Opening the database, transactions on it, and what its errors mean.
+
+SQLite gets two engines. The writer begins every transaction with BEGIN IMMEDIATE, because the
+default loses updates between a read and a write; the reader never begins one, because a
+forgotten read would lock every writer out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from hub.errors import HubError, RetryLaterError, StopError
+from hub.storage import tables
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REVISION: Final = "0001"
+"""The newest migration; a test holds it against the migrations folder."""
+_PRAGMAS: Final = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "busy_timeout=30000",
+    "wal_autocheckpoint=10000",
+    "cache_size=-65536",
+    "temp_store=MEMORY",
+)
+
+
+class Database:
+    """One SQL database. Safe to share between threads; not across a fork."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._on_rollback: list[Callable[[], None]] = []
+        memory = url == "sqlite://"
+        options: dict[str, Any] = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}} if memory else {}
+        self._writer = create_engine(url, **options)
+        self._reader = self._writer if memory else create_engine(url, isolation_level="AUTOCOMMIT", **options)
+        if self._writer.dialect.name == "sqlite":
+            for engine in {self._writer, self._reader}:
+                event.listen(engine, "connect", _prepare)
+            event.listen(self._writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+
+    @classmethod
+    def embedded(cls, folder: Path) -> Database:
+        """Open, or make, the SQLite database of a home."""
+        return cls(f"sqlite:///{folder / 'hub.db'}")
+
+    @property
+    def dialect(self) -> Any:
+        """The SQLAlchemy dialect, to compile statements for once."""
+        return self._writer.dialect
+
+    def on_rollback(self, forget: Callable[[], None]) -> None:
+        """Call this when a transaction is undone: what was remembered from it is void."""
+        self._on_rollback.append(forget)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits when the block ends and is undone when it raises.
+
+        Raises RetryLaterError (busy, full, unreachable) or StopError (damaged); then nothing of
+        the block is stored.
+        """
+        try:
+            with _translated(), self._writer.begin() as connection:
+                yield connection
+        except BaseException:
+            for forget in self._on_rollback:
+                forget()
+            raise
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection to read with; each statement sees what is committed by then."""
+        with _translated(), self._reader.connect() as connection:
+            yield connection
+
+    def revision(self) -> str | None:
+        """Return the schema revision of the database, or None if it is new."""
+        with self.read() as connection:
+            if not connection.dialect.has_table(connection, "alembic_version"):
+                return None
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+    def upgrade(self) -> None:
+        """Bring the schema to the newest revision. Does nothing when it is there already."""
+        revision = self.revision()
+        if revision == REVISION:
+            return
+        if revision is not None and revision > REVISION:
+            msg = "this database was made by a newer version of the hub"
+            raise StopError(msg, "install that version, or use another home")
+        from hub.storage.migrations import upgrade  # noqa: PLC0415  (Alembic is slow to import and seldom needed)
+
+        upgrade(self._writer)
+
+    def create(self) -> None:
+        """Make the tables at once, without migrations: for databases that live for one run."""
+        with self.write() as connection:
+            tables.metadata.create_all(connection)
+
+    def close(self) -> None:
+        """Close all connections."""
+        engines: set[Engine] = {self._writer, self._reader}
+        for engine in engines:
+            engine.dispose()
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions are ours to begin
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the driver raises into what to do about it. Its texts hold values: not repeated."""
+    try:
+        yield
+    except HubError:
+        raise
+    except DBAPIError as exc:
+        raise _translate(exc) from None
+    except SQLAlchemyError as exc:
+        msg = f"the database could not be used ({type(exc).__name__})"
+        raise StopError(msg, "check HUB_DATABASE_URL and the folder of the home") from None
+
+
+_MEANINGS: Final = (
+    ("locked", RetryLaterError, "the database is locked by another process", "wait for it or stop it, then run the same command again"),
+    ("full", RetryLaterError, "the disk is full; nothing was stored", "make room, then run the same command again"),
+    ("disk i/o", RetryLaterError, "the disk gave an error; nothing was stored", "check the disk, then run the same command again"),
+    ("readonly", StopError, "the database may not be written", "check the rights on the home and its files"),
+    ("unable to open", StopError, "the database cannot be opened", "check that the home exists and may be written"),
+    ("malformed", StopError, "the database is damaged", "restore the newest backup of the home"),
+    ("not a database", StopError, "the file is no database, or it is damaged", "restore the newest backup of the home"),
+)
+
+
+def _translate(exc: DBAPIError) -> HubError:
+    said = str(exc.orig).lower()
+    for part, error, message, hint in _MEANINGS:
+        if part in said:
+            return error(message, hint)
+    if isinstance(exc, OperationalError):
+        return RetryLaterError("the database does not answer; nothing was stored", "check that it runs, then try again")
+    return StopError(f"the database refused a statement ({type(exc.orig).__name__})", "report this as a fault of the hub")

@@ -1,0 +1,50 @@
+"""Small integers for names that recur in millions of rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, insert, select
+
+from hub.storage.tables import names
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from hub.storage.database import Database
+
+
+class Names:
+    """Remembers the numbers; forgets them when a transaction that may have made some is undone."""
+
+    def __init__(self, database: Database) -> None:
+        self._ids: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+        database.on_rollback(self._forget)
+
+    def _forget(self) -> None:
+        self._ids.clear()
+        self._names.clear()
+
+    def id(self, connection: Connection, name: str) -> int:
+        """Return the number of a name, giving it one if it is new. Call inside a write."""
+        known = self._ids.get(name)
+        if known is None:
+            known = self.find(connection, name)
+            if known is None:
+                known = (connection.execute(select(func.max(names.c.id))).scalar() or 0) + 1
+                connection.execute(insert(names).values(id=known, name=name))
+            self._ids[name] = known
+        return known
+
+    def find(self, connection: Connection, name: str) -> int | None:
+        """Return the number of a name, or None if it has none."""
+        return connection.execute(select(names.c.id).where(names.c.name == name)).scalar()
+
+    def name(self, connection: Connection, number: int) -> str:
+        """Return the name behind a number."""
+        known = self._names.get(number)
+        if known is None:
+            known = str(connection.execute(select(names.c.name).where(names.c.id == number)).scalar_one())
+            self._names[number] = known
+        return known

@@ -1,0 +1,1 @@
+"""Topics: one small interface, implemented embedded (in the SQL database) and, later, on Kafka."""

@@ -1,0 +1,62 @@
+"""What the hub asks of a transport. One contract suite holds every implementation to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent: raw bytes and headers; the transport looks into neither."""
+
+    value: bytes
+    headers: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is received: a message with its place."""
+
+    topic: str
+    partition: int
+    offset: int
+    """Goes up within a topic and partition, with gaps perhaps."""
+    message: Message
+
+
+class Consumer(Protocol):
+    """One member of a consumer group, or a reader without one."""
+
+    def poll(self, limit: int) -> list[Record]:
+        """Return up to `limit` next records, in order within each topic; empty if there are none now.
+
+        Does not wait. Does not commit: after a crash, everything that was not committed comes
+        again, to this member or another of the group.
+        """
+        ...
+
+    def commit(self, records: Sequence[Record]) -> None:
+        """Note that these records, and all before them in their topics, need not come again."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group; its topics go to another member, from the last commit on."""
+        ...
+
+
+class Transport(Protocol):
+    """Durable, ordered topics."""
+
+    def send(self, topic: str, messages: Sequence[Message]) -> None:
+        """Append messages in order. When it returns they are durable; if it raises, none or all are there."""
+        ...
+
+    def consumer(self, group: str | None, prefix: str) -> Consumer:
+        """Join a group on all topics that begin with `prefix`, also those made later.
+
+        In a group each topic has one reader at a time. Without a group the reader is on its own,
+        starts at the beginning and commits nothing.
+        """
+        ...

@@ -1,0 +1,153 @@
+"""Topics in the SQL database of the home, for one machine without a broker.
+
+A topic has one partition. In a group a topic belongs to the member that holds its lock file: the
+operating system gives the lock back when a process dies, so a killed member blocks nobody and
+there is no time-out to wait for. A member keeps a topic until it closes. Records are sealed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select
+
+from hub.storage.tables import log_offsets, log_records, names
+from hub.transport.base import Message, Record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hub.keys import Keys
+    from hub.storage.database import Database
+    from hub.storage.names import Names
+
+_PREFIX = "topic "
+
+
+class EmbeddedTransport:
+    """Implements `Transport` on the tables log_records and log_offsets."""
+
+    def __init__(self, database: Database, keys: Keys, known: Names, locks: Path, now_ms: Callable[[], int]) -> None:
+        self._database = database
+        self._keys = keys
+        self._names = known
+        self._locks = locks
+        self._now_ms = now_ms
+
+    def send(self, topic: str, messages: Sequence[Message]) -> None:
+        """Append messages in one transaction."""
+        if not messages:
+            return
+        now = self._now_ms()
+        sealed = [self._keys.seal_log(_pack(message)) for message in messages]
+        with self._database.write() as connection:
+            number = self._names.id(connection, _PREFIX + topic)
+            connection.execute(insert(log_records), [{"topic": number, "at": now, "sealed": item} for item in sealed])
+
+    def consumer(self, group: str | None, prefix: str) -> EmbeddedConsumer:
+        """Join a group, or read alone."""
+        return EmbeddedConsumer(self._database, self._keys, self._locks, group, prefix)
+
+
+class EmbeddedConsumer:
+    """One member of a group on the embedded transport. Not for use by two threads at once."""
+
+    def __init__(self, database: Database, keys: Keys, locks: Path, group: str | None, prefix: str) -> None:
+        self._database = database
+        self._keys = keys
+        self._locks = locks
+        self._group = group
+        self._prefix = prefix
+        self._held: dict[int, int] = {}
+        """Topic -> descriptor of its lock."""
+        self._next: dict[int, int] = {}
+
+    def poll(self, limit: int) -> list[Record]:
+        """Return the next records of the topics that this member holds."""
+        found: list[Record] = []
+        for number, topic in self._topics():
+            if len(found) >= limit:
+                break
+            if self._hold(number):
+                found += self._read(number, topic, limit - len(found))
+        return found
+
+    def _topics(self) -> list[tuple[int, str]]:
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(names.c.id, names.c.name)
+                .where(names.c.name.startswith(_PREFIX + self._prefix, autoescape=True))
+                .order_by(names.c.id)
+            ).all()
+        return [(row.id, row.name.removeprefix(_PREFIX)) for row in rows]
+
+    def _hold(self, number: int) -> bool:
+        if self._group is None or number in self._held:
+            return True
+        self._locks.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(f"{self._group} {number}".encode()).hexdigest()[:32]
+        descriptor = os.open(self._locks / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._held[number] = descriptor
+        self._next.pop(number, None)  # what another member committed counts, not what this one remembers
+        return True
+
+    def _read(self, number: int, topic: str, limit: int) -> list[Record]:
+        with self._database.read() as connection:
+            if number not in self._next:
+                committed = connection.execute(
+                    select(log_offsets.c.next).where(log_offsets.c.consumer_group == (self._group or ""), log_offsets.c.topic == number)
+                ).scalar()
+                self._next[number] = committed or 0
+            rows = connection.execute(
+                select(log_records.c.id, log_records.c.sealed)
+                .where(log_records.c.topic == number, log_records.c.id >= self._next[number])
+                .order_by(log_records.c.id)
+                .limit(limit)
+            ).all()
+        if rows:
+            self._next[number] = rows[-1].id + 1
+        return [Record(topic, number, row.id, _unpack(self._keys.open_log(row.sealed))) for row in rows]
+
+    def commit(self, records: Sequence[Record]) -> None:
+        """Store, for each topic, the offset after the last of these records."""
+        if self._group is None or not records:
+            return
+        furthest: dict[int, int] = {}
+        for record in records:
+            furthest[record.partition] = max(furthest.get(record.partition, 0), record.offset + 1)
+        with self._database.write() as connection:
+            for number, following in furthest.items():
+                where = (log_offsets.c.consumer_group == self._group, log_offsets.c.topic == number)
+                if number not in self._held:
+                    continue  # the topic went to another member: its offset is no longer ours to move
+                if not connection.execute(log_offsets.update().where(*where).values(next=following)).rowcount:
+                    connection.execute(insert(log_offsets).values(consumer_group=self._group, topic=number, next=following))
+
+    def close(self) -> None:
+        """Give the topics back."""
+        for descriptor in self._held.values():
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        self._held.clear()
+        self._next.clear()
+
+
+def _pack(message: Message) -> bytes:
+    headers = json.dumps({name: value.hex() for name, value in message.headers.items()}).encode()
+    return len(headers).to_bytes(4) + headers + message.value
+
+
+def _unpack(data: bytes) -> Message:
+    end = 4 + int.from_bytes(data[:4])
+    return Message(data[end:], {name: bytes.fromhex(value) for name, value in json.loads(data[4:end]).items()})
