@@ -6,10 +6,9 @@ All faults of a signal are reported together, by code and field, never by value.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from hub.codec import AVRO, UnreadableError, open_envelope, write_avro
+from hub.codec import AVRO, Decode, UnreadableError, open_envelope, write_avro
 from hub.domain.data import parse_moment
 from hub.domain.formats import holds_bsn
 from hub.domain.reasons import text_of
@@ -27,7 +26,6 @@ _KNOWN: Final = frozenset(
      "vervangt", "traceparent"}
 )  # fmt: skip
 _LINKS: Final = ("correlationid", "causationid", "vervangt")
-Decode = Callable[[str, int, bytes], Any]
 
 
 def admit(received: Received, ruleset: RuleSet, now_ms: int, decode: Decode) -> Signal | Refused:
@@ -83,7 +81,7 @@ class _Admission:
         links = [self.attributes.get(name) for name in _LINKS]
         return Signal(
             rules=rules, publisher=self.publisher, id=id_, signal_id=key, time_ms=time_ms, data=data,
-            encoded=write_avro(rules.wire, data), municipality=_dotted(data, field) if field else None,
+            encoded=self.envelope.encoded or write_avro(rules.wire, data), municipality=_dotted(data, field) if field else None,
             correlation=links[0], cause=links[1], replaces=links[2],
         )  # fmt: skip
 

@@ -131,13 +131,25 @@ class Hub:
         receipts: list[Receipt] = []
         for start in range(0, len(signals), BATCH):
             events = [self.encode(participant, signal) for signal in signals[start : start + BATCH]]
-            receipts += [receipt(outcome) for outcome in self.router.process(events)]
+            receipts += [self.receipt(outcome) for outcome in self.router.process(events)]
         return receipts
 
     def send(self, participant: str, signals: Sequence[NewSignal]) -> None:
         """Put signals on the publisher's ingress topic; a router handles them later."""
         events = [self.encode(participant, signal) for signal in signals]
         self.transport.send(IN + participant, [Message(event.body, event.headers) for event in events])
+
+    def receipt(self, outcome: Outcome) -> Receipt:
+        """Return what a publisher may know of what became of its signal.
+
+        A keten that it named itself comes back under that name, any other as its own handle.
+        """
+        errors = tuple(ReceiptError(fault.code, fault.field, fault.text) for fault in outcome.faults)
+        signal_id = str(uuid.UUID(bytes=outcome.signal_id)) if outcome.signal_id else None
+        correlation = None
+        if outcome.keten is not None:
+            correlation = outcome.correlation or str(uuid.UUID(bytes=self.keys.keten_handle(outcome.publisher, outcome.keten)))
+        return Receipt(outcome.id or "", signal_id, correlation, outcome.status, errors)
 
     # --- running --------------------------------------------------------------------------
 
@@ -198,13 +210,6 @@ def _time_text(time: datetime | str | None, now: int) -> str:
 def received(record: Record) -> Received:
     """Return a record of an ingress topic as an event of the topic's participant."""
     return Received(record.topic.removeprefix(IN), record.message.value, record.message.headers)
-
-
-def receipt(outcome: Outcome) -> Receipt:
-    """Return what a publisher may know of what became of its signal."""
-    errors = tuple(ReceiptError(fault.code, fault.field, fault.text) for fault in outcome.faults)
-    signal_id = str(uuid.UUID(bytes=outcome.signal_id)) if outcome.signal_id else None
-    return Receipt(outcome.id or "", signal_id, outcome.correlation, outcome.status, errors)
 
 
 # --- opening ------------------------------------------------------------------------------

@@ -25,6 +25,10 @@ _FRAME: Final = struct.Struct(">bI")
 _MAGIC: Final = 0
 
 
+Decode = Callable[[str, int, bytes], tuple[Any, bool]]
+"""(type, schema id, Avro bytes) -> wire values, and whether the schema is the contract in force."""
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """Raw bytes from the outside, with who handed them in (by topic or credential)."""
@@ -73,10 +77,10 @@ def unframe(value: bytes) -> tuple[int, bytes]:
     return schema_id, value[_FRAME.size :]
 
 
-def open_envelope(received: Received, decode: Callable[[str, int, bytes], Any]) -> Envelope:
+def open_envelope(received: Received, decode: Decode) -> Envelope:
     """Take a received event apart; nothing in it is believed yet.
 
-    `decode(type, schema_id, avro)` reads Avro bytes. Raises UnreadableError.
+    Raises UnreadableError.
     """
     if "ce_specversion" in received.headers:
         return _binary(received, decode)
@@ -98,18 +102,17 @@ def _no_constant(_text: str) -> NoReturn:
     raise ValueError
 
 
-def _binary(received: Received, decode: Callable[[str, int, bytes], Any]) -> Envelope:
-    attributes: dict[str, Any] = {}
+def _binary(received: Received, decode: Decode) -> Envelope:
+    headers = received.headers
     try:
-        for name, value in received.headers.items():
-            if name.startswith("ce_"):
-                attributes[name[3:]] = value.decode()
-            elif name == "content-type":
-                attributes["datacontenttype"] = value.decode()
+        attributes: dict[str, Any] = {name[3:]: value.decode() for name, value in headers.items() if name[:3] == "ce_"}
+        if "content-type" in headers:
+            attributes["datacontenttype"] = headers["content-type"].decode()
     except UnicodeDecodeError:
         raise UnreadableError from None
     schema_id, avro = unframe(received.body)
-    return Envelope(attributes, decode(attributes.get("type", ""), schema_id, avro), wire=True)
+    data, current = decode(attributes.get("type", ""), schema_id, avro)
+    return Envelope(attributes, data, wire=True, encoded=avro if current else None)
 
 
 def structured(attributes: Mapping[str, Any], data: Mapping[str, Any]) -> bytes:
@@ -146,7 +149,7 @@ class Decoder:
             raw = self._schema(schema_id)
             if raw is None:
                 raise UnreadableError
-            self._parsed[schema_id] = fastavro.parse_schema(raw, _write_hint=False)
+            self._parsed[schema_id] = fastavro.parse_schema(raw)
         record: dict[str, Any] = to_json(read_avro(self._parsed[schema_id], avro))
         return record
 

@@ -114,9 +114,9 @@ def _event(hub: Hub, row: Row[Any]) -> Received:
 def _masked(hub: Hub, event: Received) -> Any:
     types = hub.rulebooks.current.ruleset.types
 
-    def decode(type_name: str, _schema_id: int, data: bytes) -> Any:
+    def decode(type_name: str, _schema_id: int, data: bytes) -> tuple[Any, bool]:
         rules = types.get(type_name)
-        return read_avro(rules.wire, data) if rules else None
+        return (read_avro(rules.wire, data) if rules else None), False
 
     try:
         envelope = open_envelope(event, decode)

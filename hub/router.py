@@ -11,7 +11,7 @@ import json
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hub import admission
 from hub.batch import Batch, Stored
@@ -50,22 +50,23 @@ _OUTCOMES: Final = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one received event."""
 
     status: str
     """`accepted`, `rejected` or `duplicate`."""
     id: str | None
     signal_id: bytes | None
+    publisher: str = ""
     correlation: str | None = None
+    """The name that the publisher itself chose for the keten."""
+    keten: int | None = None
     faults: tuple[Fault, ...] = ()
     decisions: tuple[tuple[Decision, str], ...] = ()
     """Each decision with its outcome after the quota."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a signal belongs: its keten, its cause, its subject."""
 
     keten: int | None
@@ -120,16 +121,16 @@ class Router:
         return outcomes
 
     def _admit(self, event: Received, book: Rulebook, now: int) -> Signal | Refused:
-        def decode(type_name: str, schema_id: int, data: bytes) -> Any:
+        def decode(type_name: str, schema_id: int, data: bytes) -> tuple[Any, bool]:
             rules = book.ruleset.types.get(type_name)
             if rules is None:
-                return None  # the type is refused by name; its bytes are not looked at
+                return None, False  # the type is refused by name; its bytes are not looked at
             if schema_id == book.contract_ids[type_name]:
-                return read_avro(rules.wire, data)
+                return read_avro(rules.wire, data), True
             writer = self.rulebooks.wire_schema(schema_id)
             if writer is None:
                 raise UnreadableError
-            return read_avro(writer, data, rules.wire)
+            return read_avro(writer, data, rules.wire), False
 
         return admission.admit(event, book.ruleset, now, decode)
 
@@ -146,6 +147,7 @@ class Work:
         self.book = book
         self.batch = batch
         self.keys = router.keys
+        self._known = router.names.known
         self.now = now
         self.today = terms.amsterdam_date(now)
         self.waiting_notices: dict[str, str] = {}
@@ -177,7 +179,7 @@ class Work:
         stored = self.batch.prefetched(signal.signal_id)
         if stored is not None:
             if stored.fingerprint is None or stored.fingerprint in self.keys.fingerprints(content):
-                return Outcome("duplicate", signal.id, signal.signal_id, self._correlation(signal, stored.keten))
+                return Outcome("duplicate", signal.id, signal.signal_id, signal.publisher.id, signal.correlation, stored.keten)
             return self._reject(event, signal, (Fault("id-hergebruikt", "id", text_of("id-hergebruikt")),))
         place = self._place(signal)
         if isinstance(place, Fault):
@@ -189,22 +191,16 @@ class Work:
         if verdict.faults:
             return self._reject(event, signal, verdict.faults)
         mark = self.batch.rows.mark()
-        counts = {at: (count.used, count.waiting) for at, count in self.batch.counts.items()}
+        counts = [(count, count.used, count.waiting) for count in self.batch.counts.values()]
         try:
             keten, outcomes = self._record(signal, place, verdict.decisions, self.keys.fingerprint(content))
         except BaseException:
             self.batch.rows.undo(mark)
-            for at, (used, waiting) in counts.items():
-                self.batch.counts[at].used, self.batch.counts[at].waiting = used, waiting
+            for count, used, waiting in counts:
+                count.used, count.waiting = used, waiting
             raise
-        return Outcome("accepted", signal.id, signal.signal_id, self._correlation(signal, keten),
+        return Outcome("accepted", signal.id, signal.signal_id, signal.publisher.id, signal.correlation, keten,
                        decisions=tuple(zip(verdict.decisions, outcomes, strict=True)))  # fmt: skip
-
-    def _correlation(self, signal: Signal, keten: int | None) -> str | None:
-        """Return the keten as its publisher knows it: its own value back, else a handle."""
-        if keten is None:
-            return None
-        return signal.correlation or str(uuid.UUID(bytes=self.keys.keten_handle(signal.publisher.id, keten)))
 
     # --- where a signal belongs -----------------------------------------------------------
 
@@ -346,12 +342,14 @@ class Work:
 
     def project(self, signal: Signal, grant: Grant, recipient: str, key: AESGCM) -> tuple[int, bytes]:
         """Encode the view of one recipient. Returns its schema id and the sealed bytes."""
-        by = ViewCircumstances(lambda value: self.keys.value_pseudonym(recipient, grant.flow, value), self.today)
-        record = grant.view.project(signal.data, signal.publisher.id, by)
+        record = signal.data
+        if not grant.view.is_plain:
+            by = ViewCircumstances(lambda value: self.keys.value_pseudonym(recipient, grant.flow, value), self.today)
+            record = grant.view.project(signal.data, signal.publisher.id, by)
         return self.book.view_ids[grant.id], seal(key, write_avro(grant.view.wire, record))
 
     def _name(self, name: str) -> int:
-        return self.router.names.id(self.batch.connection, name)
+        return self._known.get(name) or self.router.names.id(self.batch.connection, name)
 
     # --- refusing -------------------------------------------------------------------------
 

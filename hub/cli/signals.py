@@ -12,7 +12,6 @@ import typer
 from rich.table import Table
 
 from hub import explain
-from hub.app import receipt
 from hub.cli.common import JSON, Context, console, show_json
 from hub.client import NewSignal, Receipt
 from hub.codec import Received, UnreadableError
@@ -62,7 +61,7 @@ def publish(
         outcomes = []
         for start in range(0, len(events), 500):
             outcomes += hub.router.process(events[start : start + 500], dry_run=dry_run)
-        results = [_result(receipt(o), o.decisions if dry_run else ()) for o in outcomes]
+        results = [_result(hub.receipt(o), o.decisions if dry_run else ()) for o in outcomes]
     if as_json:
         show_json(results)
     else:

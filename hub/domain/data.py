@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from hub.domain import terms
@@ -28,7 +29,6 @@ _LONG: Final = (-(2**63), 2**63 - 1)
 _DAYS: Final = ((date.min - terms.EPOCH).days, (date.max - terms.EPOCH).days)
 _MILLIS: Final = (-62_135_596_800_000, 253_402_300_799_999)
 _MISSING: Final = object()
-_BREAKS: Final = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]").search
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 
 
@@ -151,12 +151,12 @@ def _integer(low: int, high: int) -> Check:
 def _string(field: dict[str, Any]) -> Check:
     is_right, code = FORMATS.get(field.get("format", ""), (None, ""))
     pattern = re.compile(field["pattern"]).fullmatch if "pattern" in field else None
-    longest = field.get("maxLength", LONGEST_TEXT)
+    is_text = _text(field.get("maxLength", LONGEST_TEXT))
 
     def check(value: Any, path: str, issues: list[Issue]) -> Any:
         if type(value) is not str:
             issues.append(("verkeerd-type", path))
-        elif len(value) > longest or _BREAKS(value) or not _encodes(value):
+        elif is_text(value) is None:
             issues.append(("tekst-ongeldig", path))
         elif is_right is not None and not is_right(value):
             issues.append((code, path))
@@ -167,9 +167,13 @@ def _string(field: dict[str, Any]) -> Check:
     return check
 
 
-def _encodes(text: str) -> bool:
-    """Say whether the text is UTF-8; JSON can smuggle in half a surrogate pair."""
-    return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
+@lru_cache(maxsize=LONGEST_TEXT)
+def _text(longest: int) -> Callable[[str], object]:
+    """Return the match of a text of at most so many characters on one line.
+
+    Halves of surrogate pairs are no characters; JSON can smuggle them in.
+    """
+    return re.compile(rf"[^\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]{{0,{longest}}}").fullmatch
 
 
 def _json_date(value: Any, path: str, issues: list[Issue]) -> Any:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hub.domain.grants import ADDRESSEE, PUBLISHER
 from hub.domain.reasons import REASONS, text_of
@@ -24,8 +23,7 @@ NOBODY: Final = "*"
 DELIVER, WITHHOLD, DEFER, RELEASED, EXPIRED = "deliver", "withhold", "defer", "released", "expired"
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(NamedTuple):
     """What a decision rests on besides the signal and the rules. All of it is recorded."""
 
     now_ms: int
@@ -35,8 +33,7 @@ class Circumstances:
     cause_publisher: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """One grant, one recipient, one outcome with its reason code."""
 
     grant: Grant | None
@@ -46,8 +43,7 @@ class Decision:
     agreement: Agreement | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Either faults, and the signal is refused, or decisions."""
 
     faults: tuple[Fault, ...]

@@ -23,7 +23,7 @@ _MUNICIPALITY: Final = re.compile(r"(?!0000|1999)[0-9]{4}").fullmatch
 
 def is_bsn(text: str) -> bool:
     """Nine digits that pass the 11-proef and are not all zero (stdnum alone accepts dots)."""
-    return _NINE_DIGITS(text) is not None and bsn.is_valid(text) and text != "000000000"
+    return _NINE_DIGITS(text) is not None and text != "000000000" and bsn.checksum(text) == 0
 
 
 def holds_bsn(text: str) -> bool:

@@ -80,6 +80,7 @@ class GrantBuilder:
         view = self._view(source, path, contract, flow, entry)
         if self._faults or view is None:
             return None
+        sanction = (entry.sanction_basis,) if entry.sanction_basis else ()
         return Grant(
             id=entry.id,
             flow=flow.flow,
@@ -99,6 +100,7 @@ class GrantBuilder:
             explain=entry.explain,
             privacy_decision=entry.privacy_decision,
             sanction_basis=entry.sanction_basis,
+            settled=all(self._registers.grounds[name].status == "vastgesteld" for name in (*entry.legal_basis, *sanction)),
             where=f"{source.file}:{source.line(path)}",
         )
 

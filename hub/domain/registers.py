@@ -56,6 +56,11 @@ class Participants:
     def __init__(self, entries: Iterable[ParticipantEntry]) -> None:
         self.entries = tuple(entries)
         self._by_id = {entry.id: entry for entry in self.entries}
+        self._local = {entry.role or entry.id: entry.id for entry in self.entries if entry.per_municipality is not None}
+        self._national: dict[str, tuple[str, ...]] = {}
+        for entry in self.entries:
+            if entry.per_municipality is None:
+                self._national[entry.role or entry.id] = (*self._national.get(entry.role or entry.id, ()), entry.id)
         self._seen: dict[str, Participant | None] = {}
         self._seen[HUB] = Participant(HUB, HUB, "Signaalhub", None, government=True)
 
@@ -96,16 +101,15 @@ class Participants:
 
     def role_is_local(self, role: str) -> bool:
         """Say whether the role exists once per municipality."""
-        return any((e.role or e.id) == role and e.per_municipality is not None for e in self.entries)
+        return role in self._local
 
     def national(self, role: str) -> tuple[str, ...]:
         """Return the ids of the participants in this role that are of no one municipality."""
-        return tuple(e.id for e in self.entries if (e.role or e.id) == role and e.per_municipality is None)
+        return self._national.get(role, ())
 
     def local_id(self, role: str, municipality: str) -> str:
         """Return the id of a per-municipality role in one municipality, registered or not."""
-        entry = next(e for e in self.entries if (e.role or e.id) == role and e.per_municipality is not None)
-        return f"{entry.id}.{municipality}"
+        return f"{self._local[role]}.{municipality}"
 
 
 def covering(agreements: Iterable[Agreement], party: Participant, municipality: str | None, today: date) -> Agreement | None:

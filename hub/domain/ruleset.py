@@ -64,13 +64,10 @@ class Grant:
     explain: str
     privacy_decision: str | None
     sanction_basis: str | None
+    settled: bool
+    """Every ground of it, that for sanctions included, has been confirmed."""
     where: str
     """`file:line` of the grant."""
-
-    @property
-    def settled(self) -> bool:
-        """Every ground of it has been confirmed."""
-        return all(ground.status == "vastgesteld" for ground in self.grounds)
 
     def in_force(self, today: date) -> bool:
         """Say whether the grant is valid on this day."""

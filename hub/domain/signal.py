@@ -81,3 +81,5 @@ class Envelope:
     data: Any
     wire: bool = field(default=False)
     """Whether data is Avro wire values (else JSON values)."""
+    encoded: bytes | None = None
+    """The data as it came, if that is Avro under the very schema of the contract in force."""

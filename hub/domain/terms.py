@@ -101,6 +101,7 @@ def working_days(day: date, count: int, equated: Collection[date] = ()) -> date:
     return day
 
 
+@lru_cache(maxsize=256)
 def duration_ms(duration: str, since_ms: int) -> int:
     """Return the moment that lies an ISO 8601 duration after another, in Dutch calendar time."""
     start = datetime.fromtimestamp(since_ms / 1000, AMSTERDAM)

@@ -95,12 +95,12 @@ class View:
     grants: tuple[FieldGrant, ...]
     shows_publisher: bool
     is_plain: bool
-    """No transform: the data needs no work before encoding."""
+    """The data needs no work before encoding: no transform, no publisher shown."""
     _root: _Node
 
     def project(self, data: dict[str, Any], publisher: str, circumstances: Circumstances) -> dict[str, Any]:
         """Return a record that the wire schema can encode; untouched data is shared, not copied."""
-        record = data if self.is_plain else _apply(self._root, data, circumstances)
+        record = _apply(self._root, data, circumstances)
         return {**record, UITGEVER: publisher} if self.shows_publisher else record
 
 
@@ -112,8 +112,11 @@ def without_logical(avro: Any) -> Any:
 
 
 def parse_wire(schema: dict[str, Any]) -> Any:
-    """Parse a schema for reading and writing wire values."""
-    return fastavro.parse_schema(without_logical(schema), _write_hint=False)
+    """Parse a schema for reading and writing wire values.
+
+    fastavro marks what it parsed, and parses it anew at every call where the mark is missing.
+    """
+    return fastavro.parse_schema(without_logical(schema))
 
 
 # --- reading `fields` -------------------------------------------------------------------------
@@ -283,7 +286,7 @@ def derive(contract: Contract, grant_id: str, flow: str, purpose: str, grants: l
         "purpose": purpose,
         "fields": fields,
     }
-    return View(schema, parse_wire(schema), tuple(grants), shows_publisher, not _has_work(root), root)
+    return View(schema, parse_wire(schema), tuple(grants), shows_publisher, not (shows_publisher or _has_work(root)), root)
 
 
 def _whole_house(contract: Contract, grants: list[FieldGrant]) -> None:

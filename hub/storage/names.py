@@ -18,23 +18,24 @@ class Names:
     """Remembers the numbers; forgets them when a transaction that may have made some is undone."""
 
     def __init__(self, database: Database) -> None:
-        self._ids: dict[str, int] = {}
+        self.known: dict[str, int] = {}
+        """Numbers that are known already, for a quick look; `id` is the way to get one."""
         self._names: dict[int, str] = {}
         database.on_rollback(self._forget)
 
     def _forget(self) -> None:
-        self._ids.clear()
+        self.known.clear()
         self._names.clear()
 
     def id(self, connection: Connection, name: str) -> int:
         """Return the number of a name, giving it one if it is new. Call inside a write."""
-        known = self._ids.get(name)
+        known = self.known.get(name)
         if known is None:
             known = self.find(connection, name)
             if known is None:
                 known = (connection.execute(select(func.max(names.c.id))).scalar() or 0) + 1
                 connection.execute(insert(names).values(id=known, name=name))
-            self._ids[name] = known
+            self.known[name] = known
         return known
 
     def find(self, connection: Connection, name: str) -> int | None:

@@ -1,0 +1,14 @@
+"""A few kills in every run; `make proof` does many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.proof.kill import Killing
+
+
+def test_a_killed_hub_loses_nothing_and_sends_nothing_else(tmp_path: Path) -> None:
+    killing = Killing(tmp_path / "home", seed=7)
+    for _ in range(12):
+        killing.round()
+    killing.balance()
