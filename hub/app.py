@@ -17,6 +17,7 @@ from hub.clock import Clock
 from hub.codec import Received
 from hub.domain import terms
 from hub.domain.loading import Loaded, load
+from hub.domain.registers import HUB
 from hub.errors import FaultsError, StopError, UsageError
 from hub.keys import Keys, load_keys
 from hub.relay import OUT, Relay
@@ -78,10 +79,13 @@ class NeverBack:
 class Hub:
     """One opened hub in embedded mode."""
 
-    def __init__(self, database: Database, keys: Keys, transport: Transport | None, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Database, keys: Keys, transport: Transport | None, now_ms: Callable[[], int], oin: str = "00000099000000000000"
+    ) -> None:
         self.database = database
         self.keys = keys
         self.now_ms = now_ms
+        self.source = f"urn:nld:oin:{oin}:systeem:{HUB}"
         self.names = Names(database)
         self.rulebooks = Rulebooks(database, now_ms)
         self.router = Router(database, self.rulebooks, keys, self.names, now_ms, random_id)
@@ -100,7 +104,7 @@ class Hub:
     @property
     def relay(self) -> Relay:
         """The way from recorded deliveries to the topics."""
-        return Relay(self.database, self.transport, self.rulebooks, self.keys, self.names, self.now_ms)
+        return Relay(self.database, self.transport, self.rulebooks, self.keys, self.names, self.now_ms, self.source)
 
     def with_transport(self, make: Callable[[Names], Transport]) -> Hub:
         """Give the hub its topics; they share its names."""
@@ -257,7 +261,9 @@ def open_hub(settings: HubSettings, *, now: int | None = None, clock: Callable[[
     database.upgrade()
     _check_keys(database, keys)
     now_ms = clock or _clock(database, now)
-    hub = Hub(database, keys, None, now_ms).with_transport(lambda names: EmbeddedTransport(database, keys, names, home / "locks", now_ms))
+    hub = Hub(database, keys, None, now_ms, settings.oin).with_transport(
+        lambda names: EmbeddedTransport(database, keys, names, home / "locks", now_ms)
+    )
     _take_up(hub, settings)
     return hub
 

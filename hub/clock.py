@@ -62,6 +62,8 @@ class Clock:
     def _erase(self) -> int:
         """Delete the keys and bytes of what has been kept long enough. Decisions stay."""
         now = self.router.now_ms()
+        if not self._anything_to_erase(now):
+            return 0  # a look is cheap; a write would hold up the router for nothing
         with self.router.database.write() as connection:
             pending = select(deliveries.c.id).where(
                 deliveries.c.signal == signals.c.id, deliveries.c.state.in_((int(State.READY), int(State.WAITING)))
@@ -85,6 +87,17 @@ class Clock:
         if due or refused:
             log.info("erased", signals=len(due), rejections=refused)
         return len(due) + refused
+
+    def _anything_to_erase(self, now: int) -> bool:
+        with self.router.database.read() as connection:
+            return bool(
+                connection.execute(
+                    select(signals.c.id).where(signals.c.sealed_key.is_not(None), signals.c.erase_at <= now).limit(1)
+                ).first()
+                or connection.execute(
+                    select(rejections.c.id).where(rejections.c.sealed_key.is_not(None), rejections.c.erase_at <= now).limit(1)
+                ).first()
+            )
 
 
 class _Release:

@@ -15,7 +15,6 @@ from sqlalchemy import Row, bindparam, select
 
 from hub.codec import AVRO, frame
 from hub.domain import terms
-from hub.domain.registers import HUB
 from hub.keys import unseal
 from hub.storage.tables import State, deliveries, keten_names, sequences, signals
 from hub.telemetry import log
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from hub.transport.base import Transport
 
 BATCH: Final = 500
-HUB_SOURCE: Final = f"urn:nld:oin:00000099000000000000:systeem:{HUB}"
 OUT: Final = "signals.out."
 _Delivery = Row[Any]
 
@@ -46,6 +44,8 @@ class Relay:
     keys: Keys
     names: Names
     now_ms: Callable[[], int]
+    source: str
+    """CloudEvents `source` of the hub: its URN."""
 
     def run_once(self) -> int:
         """Send everything that is ready now. Returns how many deliveries left."""
@@ -114,11 +114,11 @@ class Relay:
         view = self.rulebooks.view(row.schema)
         headers = {
             "ce_id": str(uuid.UUID(bytes=row.delivery_id)),
-            "ce_source": HUB_SOURCE,
+            "ce_source": self.source,
             "ce_specversion": "1.0",
             "ce_type": self.names.name(connection, row.type),
             "ce_time": terms.iso_utc(row.at),
-            "ce_dataschema": f"{HUB_SOURCE}:schema:{row.schema}",
+            "ce_dataschema": f"{self.source}:schema:{row.schema}",
             "content-type": AVRO,
             "ce_purpose": view["purpose"],
             "ce_grantid": view["grant"],

@@ -173,19 +173,23 @@ def _incompatible(connection: Connection, ruleset: RuleSet) -> list[Fault]:
         for message in _breaks(rules.contract.raw, json.loads(content)):
             file = next(file for file in ruleset.content if file.endswith(f"/{name}.avsc"))
             fix = "undo the change, or make a new version beside this one"
-            faults.append(Fault(file, 1, f"cannot read what was stored under this version: {message}", fix))
+            faults.append(Fault(file, 1, f"breaks with what was stored under this version: {message}", fix))
     return faults
 
 
 def _breaks(new: dict[str, Any], old: dict[str, Any]) -> list[str]:
-    """Return why the new content cannot read what the old one wrote (Avro schema resolution)."""
+    """Return why the old and the new content cannot read each other (Avro schema resolution).
+
+    Both ways: what is stored must stay readable, and a publisher that is not yet up to date must not be refused.
+    """
+    found = []
     try:
-        result = ReaderWriterCompatibilityChecker().get_compatibility(  # type: ignore[no-untyped-call]
-            reader=parse_avro(json.dumps(new)), writer=parse_avro(json.dumps(old))
-        )
+        one, two = parse_avro(json.dumps(new)), parse_avro(json.dumps(old))
+        for reader, writer in ((one, two), (two, one)):
+            result = ReaderWriterCompatibilityChecker().get_compatibility(reader, writer)  # type: ignore[no-untyped-call]
+            if result.compatibility is not SchemaCompatibilityType.compatible:
+                places = ", ".join(sorted(result.locations)) or "/"
+                found.append(f"{'; '.join(sorted(result.messages)) or 'changed'} at {places}")
     except AvroException as exc:
         return [f"the schemas cannot be compared ({type(exc).__name__})"]
-    if result.compatibility is SchemaCompatibilityType.compatible:
-        return []
-    places = sorted(result.locations) or [""]
-    return [f"{message} at {place}" for message, place in zip(sorted(result.messages) or ["changed"], places, strict=False)]
+    return found[:1]

@@ -21,6 +21,7 @@ class HubSettings(BaseSettings):
     master_key: SecretStr | None = Field(
         default=None, description="Base64 of the 32-byte master key; without it the home keeps its own key file."
     )
+    oin: str = Field(default="00000099000000000000", description="OIN of the organisation that runs the hub; a test OIN by default.")
     log_level: str = Field(default="warning", description="debug, info, warning or error; logs go to standard error.")
 
 

@@ -21,6 +21,7 @@ EVENTS: Final[dict[str, frozenset[str]]] = {
     "batch_recorded": frozenset({"accepted", "duplicate", "rejected"}),
     "deliveries_sent": frozenset({"count"}),
     "quota_released": frozenset({"released", "expired"}),
+    "retry_later": frozenset({"error"}),
     "erased": frozenset({"signals", "rejections"}),
 }
 """Event -> the keys that it may carry."""

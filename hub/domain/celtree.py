@@ -6,6 +6,8 @@ message `cel.expr.CheckedExpr`. This module describes the part of it that rule c
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from dataclasses import dataclass
 from typing import Any, Final
 
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
@@ -27,7 +29,13 @@ _LAYOUT: Final[dict[str, list[tuple[str, int, int | str, bool]]]] = {
         ("select_expr", 5, "Select", False), ("call_expr", 6, "Call", False), ("list_expr", 7, "List", False),
         ("comprehension_expr", 9, "Comprehension", False),
     ],
-    "CheckedExpr": [("expr", 4, "Expr", False)],
+    "Type": [("wrapper", 4, _INT32, False)],
+    "TypeEntry": [("key", 1, _INT64, False), ("value", 2, "Type", False)],
+    "PositionEntry": [("key", 1, _INT64, False), ("value", 2, _INT32, False)],
+    "SourceInfo": [("line_offsets", 3, _INT32, True), ("positions", 4, "PositionEntry", True)],
+    "CheckedExpr": [
+        ("type_map", 3, "TypeEntry", True), ("expr", 4, "Expr", False), ("source_info", 5, "SourceInfo", False),
+    ],
 }  # fmt: skip
 """Message -> (field, number, type or message name, repeated), as cel-spec publishes them."""
 
@@ -50,13 +58,27 @@ def _message_class() -> Any:
 _CheckedExpr: Final = _message_class()
 
 
-def parse(serialized: bytes) -> Any:
-    """Return the root node of a serialised checked expression."""
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The tree of one expression."""
+
+    root: Any
+    lines: dict[int, int]
+    """Node id -> line inside the expression, from 1."""
+    may_be_null: bool
+    """The expression as a whole has a wrapper type: a value or null."""
+
+
+def parse(serialized: bytes) -> Tree:
+    """Return the tree of a serialised checked expression."""
     wrapper = any_pb2.Any()
     wrapper.ParseFromString(serialized)
     checked = _CheckedExpr()
     checked.ParseFromString(wrapper.value)
-    return checked.expr
+    ends = list(checked.source_info.line_offsets)
+    lines = {entry.key: 1 + bisect_right(ends, entry.value) for entry in checked.source_info.positions}
+    wrapped = {entry.key for entry in checked.type_map if entry.value.HasField("wrapper")}
+    return Tree(checked.expr, lines, checked.expr.id in wrapped)
 
 
 def which(node: Any) -> str:

@@ -8,7 +8,7 @@ libraries round, truncate and drop in silence.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +29,9 @@ _LONG: Final = (-(2**63), 2**63 - 1)
 _DAYS: Final = ((date.min - terms.EPOCH).days, (date.max - terms.EPOCH).days)
 _MILLIS: Final = (-62_135_596_800_000, 253_402_300_799_999)
 _MISSING: Final = object()
+_RFC3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+).fullmatch
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 
 
@@ -200,11 +203,35 @@ def _json_moment(value: Any, path: str, issues: list[Issue]) -> Any:
 
 
 def parse_moment(text: str) -> int | None:
-    """Return epoch milliseconds of an RFC 3339 moment, or None if it is none or naive."""
-    if len(text) < len("2026-01-01T00:00Z") or text[10] not in "Tt ":
+    """Return epoch milliseconds of an RFC 3339 moment, or None if it is none, naive or out of the calendar."""
+    if _RFC3339(text) is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-        return terms.to_ms(moment) if moment.tzinfo else None
+        moment = terms.to_ms(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         return None
+    return moment if _MILLIS[0] <= moment <= _MILLIS[1] else None
+
+
+def wrong_defaults(
+    record: dict[str, Any], path: tuple[str | int, ...] = (), names: dict[str, Any] | None = None
+) -> Iterator[tuple[str | int, ...]]:
+    """Yield the path of each field whose default the field itself could not hold.
+
+    What a publisher leaves out gets the default, and nothing checks it after that.
+    """
+    names = {} if names is None else names
+    for i, field in enumerate(record["fields"]):
+        at = (*path, "fields", i)
+        issues: list[Issue] = []
+        check = _field(field, names, json=False)
+        if "default" in field:
+            check(field["default"], "", issues)
+            if issues or (isinstance(field["type"], list) and field["default"] is not None):
+                yield at
+        avro, nullable = split_null(field["type"])
+        inner: tuple[str | int, ...] = (*at, "type", 1) if nullable else (*at, "type")
+        if isinstance(avro, dict) and avro["type"] == "array":
+            avro, inner = avro["items"], (*inner, "items")
+        if isinstance(avro, dict) and avro["type"] == "record":
+            yield from wrong_defaults(avro, inner, names)

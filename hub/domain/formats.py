@@ -10,7 +10,7 @@ import re
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from stdnum.nl import brin, bsn
+from stdnum.nl import brin, bsn, postcode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,17 +55,23 @@ def _pattern(text: str) -> Callable[[str], bool]:
     return lambda value: match(value) is not None
 
 
+def _both(text: str, is_valid: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Hold the exact form first: the library accepts dots, dashes and spaces around."""
+    match = re.compile(text).fullmatch
+    return lambda value: match(value) is not None and is_valid(value)
+
+
 FORMATS: Final[dict[str, tuple[Callable[[str], bool], str]]] = {
     "bsn": (is_bsn, "bsn-ongeldig"),
     "gemeentecode": (is_municipality, "gemeentecode-ongeldig"),
     "bag-id": (_pattern(r"[0-9]{16}"), "bag-id-ongeldig"),
-    "postcode": (_pattern(r"[1-9][0-9]{3} ?[A-Za-z]{2}"), "postcode-ongeldig"),
+    "postcode": (_both(r"[1-9][0-9]{3} ?[A-Za-z]{2}", postcode.is_valid), "postcode-ongeldig"),
     "oin": (_pattern(r"[0-9]{8}[0-9A-Z]{12}"), "oin-ongeldig"),
     "cjib-nummer": (_pattern(r"[0-9]{9}|[0-9]{16}"), "cjib-nummer-ongeldig"),
     "gba-datum": (is_gba_date, "gba-datum-ongeldig"),
     "email": (_pattern(r"[^@\s]{1,64}@[A-Za-z0-9.-]{1,189}\.[A-Za-z]{2,}"), "email-ongeldig"),
     "phone": (_pattern(r"(\+[1-9][0-9]{7,14})|(0[0-9]{9})"), "telefoon-ongeldig"),
-    "brin": (lambda text: bool(brin.is_valid(text)) and len(text) in (4, 6), "brin-ongeldig"),
+    "brin": (_both(r"[0-9]{2}[A-Z]{2}([0-9]{2})?", brin.is_valid), "brin-ongeldig"),
 }
 """Format name -> (check, reason code)."""
 

@@ -40,7 +40,7 @@ class Registers:
 
 def condition_faults(source: Source, path: Path, exc: ConditionError) -> list[Fault]:
     """Return what is wrong with a condition, on the lines of the file."""
-    first = source.line(path)
+    first = source.text_line(path)
     return [Fault(source.file, first + line - 1, what, "see the fields of the contract") for line, what in exc.faults]
 
 
@@ -151,10 +151,11 @@ class GrantBuilder:
             at = (*path, "requires", code)
             if code in REASONS:
                 self._fault(source, at, f"the code `{code}` is one of the hub's own", "choose another")
-            text, sentence = (required.condition, required.text) if isinstance(required, Requirement) else (required, None)
-            condition = self._condition(source, at, contract, text)
+            entry_at = (*at, "condition") if isinstance(required, Requirement) else at
+            full = required if isinstance(required, Requirement) else Requirement(condition=required)
+            condition = self._condition(source, entry_at, contract, full.condition)
             if condition is not None:
-                found.append(Precondition(code, condition, sentence or f"Aan de voorwaarde '{code}' is niet voldaan."))
+                found.append(Precondition(code, condition, full.text or f"Aan de voorwaarde '{code}' is niet voldaan."))
         return tuple(found)
 
     def _quota(self, source: Source, path: Path, contract: Contract, entry: GrantEntry) -> QuotaRule | None:

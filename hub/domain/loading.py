@@ -10,10 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cel_expr_python import cel
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from hub.domain import contract as contracts
-from hub.domain import rulefiles
+from hub.domain import contractfile, rulefiles
 from hub.domain.conditions import DATE, ConditionError, Environment, Kind, Variable
 from hub.domain.faults import Fault
 from hub.domain.grants import GrantBuilder, Registers, condition_faults
@@ -26,14 +25,15 @@ from hub.errors import FaultsError
 if TYPE_CHECKING:
     from hub.domain.contract import Contract
 
-_REGISTERS: Final[dict[str, type[rulefiles.Model]]] = {
+_REGISTERS: Final[dict[str, type[BaseModel]]] = {
     "participants.yaml": rulefiles.ParticipantsFile,
     "agreements.yaml": rulefiles.AgreementsFile,
     "grounds.yaml": rulefiles.GroundsFile,
     "forbidden.yaml": rulefiles.ForbiddenFile,
+    "settings.yaml": rulefiles.SettingsFile,
 }
 _OWN: Final = "own/"
-Form = TypeVar("Form", bound=rulefiles.Model)
+Form = TypeVar("Form", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class _Loader:
         for file, source in self.sources.items():
             if not file.endswith(".avsc"):
                 continue
-            contract, faults = contracts.load(source)
+            contract, faults = contractfile.load(source)
             self.faults += faults
             if contract is None:
                 continue
@@ -117,23 +117,19 @@ class _Loader:
                 self.faults.append(source.fault((), f"types under nl.{HUB} are the hub's own", "choose another name"))
             self.contracts[contract.type] = contract
             self.contract_sources[contract.type] = source
-        self.faults += contracts.cross_check(self.contracts, self.contract_sources)
 
     # --- registers ------------------------------------------------------------------------
 
     @staticmethod
     def register_name(file: str) -> str | None:
         name = file.rsplit("/", 1)[-1]
-        return name if name in _REGISTERS or name == "settings.yaml" else None
+        return name if name in _REGISTERS else None
 
     def load_registers(self) -> Registers:
         loaded: dict[str, list[tuple[Source, Any]]] = {}
-        settings: dict[str, dict[str, tuple[rulefiles.SettingValue, ...]]] = {}
         for file, source in self.sources.items():
             name = self.register_name(file)
-            if name == "settings.yaml":
-                settings = self.load_settings(source)
-            elif name is not None:
+            if name is not None:
                 form = self.parse(source, _REGISTERS[name])
                 if form is not None:
                     loaded.setdefault(name, []).append((source, form))
@@ -144,7 +140,7 @@ class _Loader:
             participants=Participants(entries),
             agreements=self.by_id(loaded.get("agreements.yaml", ()), "agreements"),
             grounds=self.by_id(loaded.get("grounds.yaml", ()), "grounds"),
-            settings=Settings(settings),
+            settings=Settings({n: by for _, form in loaded.get("settings.yaml", ()) for n, by in form.root.items()}),
             forbidden=tuple(e for _, form in loaded.get("forbidden.yaml", ()) for e in form.forbidden),
         )
         self.check_registers(registers, loaded)
@@ -154,6 +150,7 @@ class _Loader:
         self.by_id(loaded.get("participants.yaml", ()), "participants")
         roles = registers.participants.roles()
         ids = {entry.id for entry in registers.participants.entries}
+        self.faults += contractfile.cross_check(self.contracts, self.contract_sources, roles | ids)
         for source, form in loaded.get("agreements.yaml", ()):
             for i, agreement in enumerate(form.agreements):
                 for j, party in enumerate(agreement.parties):
@@ -168,14 +165,6 @@ class _Loader:
                         )
                     )
 
-    def load_settings(self, source: Source) -> dict[str, dict[str, tuple[rulefiles.SettingValue, ...]]]:
-        settings: dict[str, dict[str, tuple[rulefiles.SettingValue, ...]]] = {}
-        for name, by_municipality in (source.value or {}).items():
-            for key, values in (by_municipality or {}).items():
-                parsed = [self.parse(source, rulefiles.SettingValue, value, (name, key, i)) for i, value in enumerate(values)]
-                settings.setdefault(name, {})[key] = tuple(value for value in parsed if value is not None)
-        return settings
-
     def by_id(self, loaded: Any, kind: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for source, form in loaded:
@@ -185,12 +174,12 @@ class _Loader:
                 found[entry.id] = entry
         return found
 
-    def parse(self, source: Source, form: type[Form], value: Any = None, at: tuple[str | int, ...] = ()) -> Form | None:
+    def parse(self, source: Source, form: type[Form]) -> Form | None:
         try:
-            return form.model_validate(source.value if value is None and not at else value)
+            return form.model_validate(source.value)
         except ValidationError as exc:
             for error in exc.errors(include_input=False, include_url=False, include_context=False):
-                self.faults.append(_form_fault(source, (*at, *error["loc"]), error["type"], error["msg"]))
+                self.faults.append(_form_fault(source, error["loc"], error["type"], error["msg"]))
         return None
 
     # --- flows ----------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
 """A reason code: Dutch, kebab-case."""
@@ -92,6 +92,10 @@ class SettingValue(Model):
     from_: date = Field(alias="from")
     until: date | None = None
     source: Text
+
+
+class SettingsFile(RootModel[dict[Name, dict[Literal["*"] | Municipality, tuple[SettingValue, ...]]]]):
+    """settings.yaml: name -> municipality (`*` for every other) -> values."""
 
 
 class Forbidden(Model):

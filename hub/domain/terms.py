@@ -5,6 +5,7 @@ Moments are epoch milliseconds in UTC; a date is the calendar date in Europe/Ams
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -19,19 +20,24 @@ if TYPE_CHECKING:
 AMSTERDAM: Final = ZoneInfo("Europe/Amsterdam")
 EPOCH: Final = date(1970, 1, 1)
 PERIODS: Final = ("day", "month", "year")
+_EPOCH_MOMENT: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_DURATION: Final = re.compile(
+    r"P(?=[0-9]|T[0-9])([0-9]{1,4}Y)?([0-9]{1,4}M)?([0-9]{1,4}W)?([0-9]{1,5}D)?(T(?=[0-9])([0-9]{1,4}H)?([0-9]{1,4}M)?)?"
+).fullmatch
 
 
 def to_ms(moment: datetime) -> int:
-    """Return epoch milliseconds of an aware datetime. Raises ValueError if it is naive."""
+    """Return epoch milliseconds of an aware datetime, finer parts cut. Raises ValueError if it is naive."""
     if moment.tzinfo is None:
         msg = "a moment needs a zone"
         raise ValueError(msg)
-    return int(moment.timestamp() * 1000)
+    return (moment - _EPOCH_MOMENT) // _MILLISECOND
 
 
 def to_moment(ms: int) -> datetime:
     """Return the moment in UTC."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
+    return _EPOCH_MOMENT + ms * _MILLISECOND
 
 
 def moment(text: str) -> int:
@@ -47,7 +53,7 @@ def iso_utc(ms: int) -> str:
 
 def amsterdam_date(ms: int) -> date:
     """Return the calendar date in the Netherlands at this moment."""
-    return datetime.fromtimestamp(ms / 1000, AMSTERDAM).date()
+    return to_moment(ms).astimezone(AMSTERDAM).date()
 
 
 def midnight_ms(day: date) -> int:
@@ -104,14 +110,15 @@ def working_days(day: date, count: int, equated: Collection[date] = ()) -> date:
 @lru_cache(maxsize=256)
 def duration_ms(duration: str, since_ms: int) -> int:
     """Return the moment that lies an ISO 8601 duration after another, in Dutch calendar time."""
-    start = datetime.fromtimestamp(since_ms / 1000, AMSTERDAM)
+    start = to_moment(since_ms).astimezone(AMSTERDAM)
     return to_ms(start + isodate.parse_duration(duration))
 
 
+def is_shift(text: str) -> bool:
+    """Say whether `text` is a duration of whole days or longer, perhaps back in time, as in -P1M."""
+    return is_duration(text.removeprefix("-")) and "T" not in text
+
+
 def is_duration(text: str) -> bool:
-    """Say whether `text` is an ISO 8601 duration, such as P6M."""
-    try:
-        isodate.parse_duration(text)
-    except isodate.ISO8601Error:
-        return False
-    return True
+    """Say whether `text` is an ISO 8601 duration that a calendar can count and that passes, such as P6M."""
+    return _DURATION(text) is not None and any(digit in text for digit in "123456789")

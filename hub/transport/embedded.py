@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from hub.storage.tables import log_offsets, log_records, names
 from hub.transport.base import Message, Record
@@ -79,12 +79,10 @@ class EmbeddedConsumer:
         return found
 
     def _topics(self) -> list[tuple[int, str]]:
+        wanted = _PREFIX + self._prefix
+        begins = func.substr(names.c.name, 1, len(wanted)) == wanted  # LIKE would not mind capitals
         with self._database.read() as connection:
-            rows = connection.execute(
-                select(names.c.id, names.c.name)
-                .where(names.c.name.startswith(_PREFIX + self._prefix, autoescape=True))
-                .order_by(names.c.id)
-            ).all()
+            rows = connection.execute(select(names.c.id, names.c.name).where(begins).order_by(names.c.id)).all()
         return [(row.id, row.name.removeprefix(_PREFIX)) for row in rows]
 
     def _hold(self, number: int) -> bool:
