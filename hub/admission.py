@@ -6,16 +6,19 @@ All faults of a signal are reported together, by code and field, never by value.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from hub.codec import AVRO, Decode, UnreadableError, open_envelope, write_avro
+from hub.codec import AVRO, UnreadableError, open_envelope, unframe, write_avro
 from hub.domain.data import parse_moment
 from hub.domain.formats import holds_bsn
 from hub.domain.reasons import text_of
+from hub.domain.registers import HUB
 from hub.domain.signal import LARGEST_SIGNAL, LATEST_AHEAD_MS, Fault, Refused, Signal, signal_id
 
 if TYPE_CHECKING:
     from hub.codec import Received
+    from hub.domain.data import Issue
     from hub.domain.registers import Participant
     from hub.domain.ruleset import RuleSet, TypeRules
     from hub.domain.signal import Envelope
@@ -25,21 +28,23 @@ _KNOWN: Final = frozenset(
     {"specversion", "id", "source", "type", "time", "datacontenttype", "dataschema", "correlationid", "causationid",
      "vervangt", "traceparent"}
 )  # fmt: skip
+Decode = Callable[["TypeRules", int, bytes], tuple[Any, bool]]
+"""(type, schema id, Avro bytes) -> wire values, and whether the schema is that of the contract in force."""
 _LINKS: Final = ("correlationid", "causationid", "vervangt")
 
 
 def admit(received: Received, ruleset: RuleSet, now_ms: int, decode: Decode) -> Signal | Refused:
     """Check one received event against contract and registers. Never raises on bad input."""
     publisher = ruleset.participants.find(received.participant)
-    if publisher is None:
+    if publisher is None or publisher.id == HUB:  # nobody speaks for the hub
         return Refused((_fault("deelnemer-onbekend"),), keep=False)
     if len(received.body) > LARGEST_SIGNAL:
         return Refused((_fault("te-groot"),), publisher=publisher)
     try:
-        envelope = open_envelope(received, decode)
+        envelope = open_envelope(received)
     except UnreadableError:
         return Refused((_fault("onleesbaar"),), publisher=publisher)
-    return _Admission(ruleset, publisher, envelope, now_ms).run()
+    return _Admission(ruleset, publisher, envelope, now_ms, decode).run()
 
 
 def _fault(code: str, field: str | None = None) -> Fault:
@@ -49,12 +54,15 @@ def _fault(code: str, field: str | None = None) -> Fault:
 class _Admission:
     """The checks on one event, collecting faults as they go."""
 
-    def __init__(self, ruleset: RuleSet, publisher: Participant, envelope: Envelope, now_ms: int) -> None:
+    def __init__(self, ruleset: RuleSet, publisher: Participant, envelope: Envelope, now_ms: int, decode: Decode) -> None:
         self.ruleset = ruleset
         self.publisher = publisher
         self.envelope = envelope
         self.attributes = envelope.attributes
         self.now_ms = now_ms
+        self.decode = decode
+        self.encoded: bytes | None = None
+        """The data as it came, if that is Avro under the very schema of the contract in force."""
         self.faults: list[Fault] = []
 
     def run(self) -> Signal | Refused:
@@ -81,7 +89,7 @@ class _Admission:
         links = [self.attributes.get(name) for name in _LINKS]
         return Signal(
             rules=rules, publisher=self.publisher, id=id_, signal_id=key, time_ms=time_ms, data=data,
-            encoded=self.envelope.encoded or write_avro(rules.wire, data), municipality=_dotted(data, field) if field else None,
+            encoded=self.encoded or write_avro(rules.wire, data), municipality=_dotted(data, field) if field else None,
             correlation=links[0], cause=links[1], replaces=links[2],
         )  # fmt: skip
 
@@ -139,13 +147,24 @@ class _Admission:
     def check_data(self, rules: TypeRules) -> Any:
         if not rules.contract.may_publish(self.publisher.role):
             self.faults.append(_fault("geen-publicatierecht", "type"))
-        check = rules.check_wire if self.envelope.wire else rules.check_json
-        data, issues = check(self.envelope.data)
+        try:
+            data, issues = self.read_data(rules)
+        except UnreadableError:
+            self.faults.append(_fault("onleesbaar"))
+            return None
         self.faults += [_fault(code, field) for code, field in issues]
         field = rules.contract.municipality
         if not issues and field and not self.publisher.covers(_dotted(data, field)):
             self.faults.append(_fault("gemeente-niet-toegestaan", field))
         return data
+
+    def read_data(self, rules: TypeRules) -> tuple[Any, list[Issue]]:
+        if not self.envelope.wire:
+            return rules.check_json(self.envelope.data)
+        schema_id, avro = unframe(self.envelope.data)
+        data, current = self.decode(rules, schema_id, avro)
+        self.encoded = avro if current else None
+        return rules.check_wire(data)
 
 
 _is_random_uuid: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}").fullmatch

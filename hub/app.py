@@ -183,7 +183,7 @@ class Hub:
         done = 0
         while count := self.route_once(consumer):
             done += count
-        done += self.clock.run_once()
+        done += self.clock.run_once() + self.transport.expire()
         return done + self.relay.run_once()
 
     # --- reading --------------------------------------------------------------------------
@@ -206,9 +206,9 @@ class Hub:
 
 
 def _time_text(time: datetime | str | None, now: int) -> str:
-    if isinstance(time, str):
-        return time  # admission judges it
-    return terms.iso_utc(terms.to_ms(time) if time else now)
+    if time is None:
+        return terms.iso_utc(now)
+    return terms.iso_utc(terms.to_ms(time)) if isinstance(time, datetime) else time  # admission judges what is not ours
 
 
 def received(record: Record) -> Received:
@@ -252,7 +252,7 @@ def open_hub(settings: HubSettings, *, now: int | None = None, clock: Callable[[
     home = settings.home
     existed = (home / "hub.db").exists()
     _make_home(home)
-    given = settings.master_key.get_secret_value() if settings.master_key else None
+    given = settings.master_key.get_secret_value() if settings.master_key is not None else None
     if existed and given is None and not any((home / "keys").glob("*.key")):
         msg = f"the keys of this home are missing from {home / 'keys'}"
         raise StopError(msg, "put them back; without them what is stored cannot be read")
@@ -301,18 +301,14 @@ def _clock(database: Database, now: int | None) -> Callable[[], int]:
 
 
 def _take_up(hub: Hub, settings: HubSettings) -> Rulebook:
-    loaded = load_files(settings)
-    faults = [fault for fault in loaded.faults if not fault.warning]
     try:
-        if loaded.ruleset is not None:
-            return hub.rulebooks.adopt(loaded.ruleset)
+        return hub.rulebooks.adopt(load_files(settings).unwrap())
     except FaultsError as exc:
-        faults = list(exc.faults)
-    resumed = hub.rulebooks.resume()
-    if resumed is None:
-        raise FaultsError(faults)
-    log.error("rules_refused", faults=len(faults))
-    return resumed
+        resumed = hub.rulebooks.resume()
+        if resumed is None:
+            raise
+        log.error("rules_refused", faults=len(exc.faults))
+        return resumed
 
 
 def open_for_examples(ruleset: RuleSet, clock: MovingClock) -> Hub:

@@ -36,6 +36,15 @@ class Stored(NamedTuple):
     fingerprint: bytes | None
 
 
+class Mark(NamedTuple):
+    """How a batch stood at some moment."""
+
+    rows: tuple[dict[str, int], dict[str, int]]
+    counts: dict[tuple[int, int], tuple[int, int]]
+    fresh: int
+    named: int
+
+
 _COLUMNS: Final = (
     signals.c.id, signals.c.signal_id, signals.c.type, signals.c.publisher, signals.c.municipality, signals.c.keten,
     signals.c.subject, signals.c.fingerprint,
@@ -58,6 +67,8 @@ class Batch:
     _by_signal_id: dict[bytes, Stored] = field(default_factory=dict)
     _by_id: dict[int, Stored] = field(default_factory=dict)
     _name_of: dict[str, int] = field(default_factory=dict)
+    _fresh: list[Stored] = field(default_factory=list)
+    _named_now: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.rows = Rows(self.connection, self.inserts)
@@ -74,13 +85,30 @@ class Batch:
 
     def remember(self, stored: Stored) -> None:
         """Keep a signal at hand for the rest of the batch."""
+        self._fresh.append(stored)
         self._by_signal_id[stored.signal_id] = stored
         self._by_id[stored.id] = stored
 
-    def forget(self, stored: Stored) -> None:
-        """Take back `remember`."""
-        self._by_signal_id.pop(stored.signal_id, None)
-        self._by_id.pop(stored.id, None)
+    def mark(self) -> Mark:
+        """Return how the batch stands now, before a signal is recorded."""
+        return Mark(
+            self.rows.mark(), {at: (count.used, count.waiting) for at, count in self.counts.items()}, len(self._fresh), len(self._named_now)
+        )
+
+    def undo(self, mark: Mark) -> None:
+        """Take back everything since the mark."""
+        self.rows.undo(mark.rows)
+        for at in list(self.counts):
+            if at in mark.counts:
+                self.counts[at].used, self.counts[at].waiting = mark.counts[at]
+            else:
+                del self.counts[at]
+        for stored in self._fresh[mark.fresh :]:
+            self._by_signal_id.pop(stored.signal_id, None)
+            self._by_id.pop(stored.id, None)
+        for name in self._named_now[mark.named :]:
+            self._name_of.pop(name, None)
+        del self._fresh[mark.fresh :], self._named_now[mark.named :]
 
     def prefetched(self, signal_id: bytes) -> Stored | None:
         """Return a signal that `prefetch` was asked for, or that this batch added."""
@@ -150,6 +178,7 @@ class Batch:
         """Record the name that the opener of a keten chose; it means nothing to anyone else."""
         digest = self.keys.fingerprint(_keten_name(participant, correlation))
         self._name_of[digest.hex()] = keten
+        self._named_now.append(digest.hex())
         self.rows.add("keten_names", (digest, keten, self.keys.seal_log(correlation.encode())))
 
     # --- quota ----------------------------------------------------------------------------

@@ -82,8 +82,11 @@ class Clock:
             refused = connection.execute(
                 rejections.update()
                 .where(rejections.c.sealed_key.is_not(None), rejections.c.erase_at <= now)
-                .values(sealed_key=None, body=None, state=int(Rejection.ERASED))
+                .values(sealed_key=None, body=None, fingerprint=None, state=int(Rejection.ERASED))
             ).rowcount
+            rows = self.router.open_batch(connection).rows
+            rows.saw(now)
+            rows.flush()
         if due or refused:
             log.info("erased", signals=len(due), rejections=refused)
         return len(due) + refused
@@ -135,12 +138,14 @@ class _Release:
         ruleset = work.book.ruleset
         publisher = ruleset.participants.find(name(connection, row.publisher))
         holds = deciding.still_holds(ruleset, grant_id, publisher, row.municipality, work.today) if publisher else None
-        if publisher is None or holds is None:
+        if publisher is None or holds is None or ruleset.participants.find(recipient) is None:
             return self.expire(connection, row, grant_id, recipient, "regel-vervallen")
         if row.sealed_key is None or row.erase_at <= work.now:
             return self.expire(connection, row, grant_id, recipient, "bewaartermijn-verstreken")
         grant, agreement = holds
         signal = self.signal(connection, row, publisher)
+        if deciding.obstacle(ruleset, grant, recipient, signal) is not None:
+            return self.expire(connection, row, grant_id, recipient, "regel-vervallen")
         counted = None
         if grant.quota is not None:
             limit = grant.quota.limit
@@ -168,9 +173,10 @@ class _Release:
         work = self.work
         rules = work.book.ruleset.types[work.router.names.name(connection, row.type)]
         id_, encoded = unpack(unseal(work.keys.data_key(row.sealed_key), row.payload))
-        writer = rules.wire if row.schema == work.book.contract_ids[rules.contract.type] else work.router.rulebooks.wire_schema(row.schema)
+        current = row.schema == work.book.contract_ids[rules.contract.type]
+        writer = rules.wire if current else work.router.rulebooks.wire_schema(row.schema, rules.contract.type)
         try:
-            data = read_avro(writer, encoded, None if writer is rules.wire else rules.wire)
+            data = read_avro(writer, encoded, None if current else rules.wire)
         except UnreadableError:
             raise ValueError from None
         return Signal(rules, publisher, id_, row.signal_id, row.time, data, encoded, row.municipality)
@@ -181,5 +187,5 @@ class _Release:
         connection.execute(deliveries.update().where(deliveries.c.id == row.id).values(state=int(State.DROPPED), queue=None))
         work.decided(row.signal, grant, recipient, deciding.EXPIRED, reason, None)
         about = work.batch.by_id(row.signal)
-        work.tell_expired(about, grant, reason, (about.publisher, recipient))
+        work.tell_expired(about, grant, reason, recipient)
         return deciding.EXPIRED

@@ -25,10 +25,6 @@ _FRAME: Final = struct.Struct(">bI")
 _MAGIC: Final = 0
 
 
-Decode = Callable[[str, int, bytes], tuple[Any, bool]]
-"""(type, schema id, Avro bytes) -> wire values, and whether the schema is the contract in force."""
-
-
 @dataclass(frozen=True, slots=True)
 class Received:
     """Raw bytes from the outside, with who handed them in (by topic or credential)."""
@@ -77,13 +73,13 @@ def unframe(value: bytes) -> tuple[int, bytes]:
     return schema_id, value[_FRAME.size :]
 
 
-def open_envelope(received: Received, decode: Decode) -> Envelope:
+def open_envelope(received: Received) -> Envelope:
     """Take a received event apart; nothing in it is believed yet.
 
     Raises UnreadableError.
     """
     if "ce_specversion" in received.headers:
-        return _binary(received, decode)
+        return _binary(received)
     return _structured(received.body)
 
 
@@ -102,7 +98,7 @@ def _no_constant(_text: str) -> NoReturn:
     raise ValueError
 
 
-def _binary(received: Received, decode: Decode) -> Envelope:
+def _binary(received: Received) -> Envelope:
     headers = received.headers
     try:
         attributes: dict[str, Any] = {name[3:]: value.decode() for name, value in headers.items() if name[:3] == "ce_"}
@@ -110,9 +106,7 @@ def _binary(received: Received, decode: Decode) -> Envelope:
             attributes["datacontenttype"] = headers["content-type"].decode()
     except UnicodeDecodeError:
         raise UnreadableError from None
-    schema_id, avro = unframe(received.body)
-    data, current = decode(attributes.get("type", ""), schema_id, avro)
-    return Envelope(attributes, data, wire=True, encoded=avro if current else None)
+    return Envelope(attributes, received.body, wire=True)
 
 
 def structured(attributes: Mapping[str, Any], data: Mapping[str, Any]) -> bytes:

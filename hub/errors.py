@@ -38,7 +38,7 @@ class FaultsError(StopError):
     """Rule or schema files hold faults; all of them are listed together."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("\n".join(str(fault) for fault in faults))
+        super().__init__("\n".join(str(fault) for fault in faults), "put this right; `hub rules check` shows what is left")
         self.faults = tuple(faults)
 
 

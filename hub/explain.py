@@ -55,10 +55,7 @@ class Explanation:
         """Return the form that the command line promises."""
         told = [{"recipient": d.recipient, "grant": d.grant, "outcome": d.outcome, "reason": d.reason, "text": d.text, "time": d.time}
                 for d in self.decisions]  # fmt: skip
-        result: dict[str, Any] = {
-            "signal": self.signal, "type": self.type, "publisher": self.publisher, "received": self.received,
-            "rule_set": self.rule_set, "decisions": told,
-        }  # fmt: skip
+        result: dict[str, Any] = {"signal": self.signal, "rule_set": self.rule_set, "decisions": told}
         if self.refused:
             result["refused"] = [{"code": code, "field": field, "text": text_of(code)} for code, field in self.refused]
         return result

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from hub.errors import StopError
+from hub.domain.faults import Fault
+from hub.errors import FaultsError, StopError
 
 _PACKAGE: Final = Path(__file__).parent
 SUFFIXES: Final = {"rules": ".yaml", "schemas": ".avsc"}
@@ -27,7 +28,7 @@ def read(rules: Path, schemas: Path) -> dict[str, str]:
         if not folder.is_dir():
             msg = f"there is no folder {folder}"
             raise StopError(msg, f"give the folder with --{kind}")
-        for path in sorted(folder.glob(f"*{SUFFIXES[kind]}")):
+        for path in sorted(folder.glob(f"[!.]*{SUFFIXES[kind]}")):  # editors leave hidden files
             content[f"{kind}/{path.name}"] = _text(path)
     return content
 
@@ -36,8 +37,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        msg = f"{path} is not UTF-8"
-        raise StopError(msg, "save it as UTF-8") from None
+        raise FaultsError([Fault(str(path), 1, "not UTF-8", "save it as UTF-8")]) from None
     except OSError as exc:
         msg = f"{path} cannot be read ({exc.strerror})"
         raise StopError(msg, "check the rights on the file") from None

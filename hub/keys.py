@@ -199,11 +199,15 @@ def load_keys(folder: Path, given: str | None) -> Keys:
     """
     if given is not None:
         return Keys({1: _decode(given, "HUB_MASTER_KEY")})
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        msg = f"the folder of the keys, {folder}, cannot be made ({exc.strerror})"
+        raise StopError(msg, "move what is in its place, or check the rights") from None
     files = {int(path.stem): path for path in folder.glob("*.key") if path.stem.isdigit()}
     if not files:
         files = {1: _make(folder / "1.key")}
-    return Keys({number: _decode(path.read_text(), str(path)) for number, path in files.items()})
+    return Keys({number: _decode(path.read_bytes().decode("ascii", "replace"), str(path)) for number, path in files.items()})
 
 
 def _make(path: Path) -> Path:

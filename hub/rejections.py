@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
-from hub.codec import Received, UnreadableError, open_envelope, read_avro
+from hub.codec import Received, UnreadableError, open_envelope, read_avro, unframe
 from hub.domain import terms
 from hub.errors import RefusedError, UsageError
 from hub.keys import unseal
@@ -86,8 +86,9 @@ def discard(hub: Hub, numbers: Sequence[int], reason: str) -> None:
 
 
 def _close(hub: Hub, which: ColumnElement[bool], state: Rejection, note: str | None) -> None:
+    gone = {"sealed_key": None, "body": None, "fingerprint": None}
     with hub.database.write() as connection:
-        connection.execute(rejections.update().where(which).values(state=int(state), note=note, sealed_key=None, body=None))
+        connection.execute(rejections.update().where(which).values(state=int(state), note=note, **gone))
 
 
 def _row(hub: Hub, number: int) -> Row[Any]:
@@ -114,29 +115,25 @@ def _event(hub: Hub, row: Row[Any]) -> Received:
 def _masked(hub: Hub, event: Received) -> Any:
     types = hub.rulebooks.current.ruleset.types
 
-    def decode(type_name: str, _schema_id: int, data: bytes) -> tuple[Any, bool]:
-        rules = types.get(type_name)
-        return (read_avro(rules.wire, data) if rules else None), False
-
     try:
-        envelope = open_envelope(event, decode)
+        envelope = open_envelope(event)
+        rules = types.get(str(envelope.attributes.get("type")))
+        if rules is None:
+            return None
+        data = read_avro(rules.wire, unframe(envelope.data)[1]) if envelope.wire else envelope.data
     except UnreadableError:
         return None
-    rules = types.get(str(envelope.attributes.get("type")))
-    if rules is None or not isinstance(envelope.data, dict):
-        return None
-    check = rules.check_wire if envelope.wire else rules.check_json
-    _, issues = check(envelope.data)
-    return _mask(envelope.data, rules, {field for _, field in issues}, ())
+    _, issues = (rules.check_wire if envelope.wire else rules.check_json)(data)
+    return _mask(data, rules, {field for _, field in issues}, ()) if isinstance(data, dict) else None
 
 
 def _mask(value: Any, rules: TypeRules, faulty: set[str], path: tuple[str, ...]) -> Any:
+    depth = len(path)
     if isinstance(value, dict):
-        known = {d.split(".")[len(path)] for d in rules.contract.leaves if tuple(d.split(".")[: len(path)]) == path}
+        known = {leaf.path[depth] for leaf in rules.contract.leaves.values() if leaf.path[:depth] == path and len(leaf.path) > depth}
         return {name: _mask(item, rules, faulty, (*path, name)) for name, item in value.items() if name in known}
-    if isinstance(value, list):
+    leaf = rules.contract.leaves.get(".".join(path))
+    right = bool(path) and not any(field.replace("[", ".").split(".")[0] == path[0] for field in faulty)
+    if isinstance(value, list) and right:  # of the right form, so at most one list deep
         return [_mask(item, rules, faulty, path) for item in value]
-    dotted = ".".join(path)
-    leaf = rules.contract.leaves.get(dotted)
-    any_fault = any(field.replace("[", ".").split(".")[0] == path[0] for field in faulty) if path else True
-    return value if leaf is not None and leaf.privacy in _SHOWN_CLASSES and not any_fault else MASK
+    return value if right and leaf is not None and leaf.privacy in _SHOWN_CLASSES else MASK

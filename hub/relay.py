@@ -97,7 +97,7 @@ class Relay:
         columns = (
             deliveries.c.id, deliveries.c.delivery_id, deliveries.c.schema, deliveries.c.payload,
             deliveries.c.at, deliveries.c.sequence, signals.c.type, signals.c.publisher, signals.c.keten, signals.c.cause,
-            signals.c.subject, signals.c.sealed_key,
+            signals.c.subject, signals.c.sealed_key, signals.c.erase_at,
         )  # fmt: skip
         joined = deliveries.join(signals, signals.c.id == deliveries.c.signal)
         return list(
@@ -132,7 +132,7 @@ class Relay:
         if row.cause is not None:
             headers["ce_causationid"] = self._known_as(connection, recipient, row.cause)
         payload = unseal(self.keys.data_key(row.sealed_key), row.payload)
-        return Message(frame(row.schema, payload), {name: value.encode() for name, value in headers.items()})
+        return Message(frame(row.schema, payload), {name: value.encode() for name, value in headers.items()}, row.erase_at)
 
     def _keten(self, connection: Connection, recipient: str, keten: int) -> str:
         """Return the keten as this recipient knows it: its own name if it opened it, else a handle."""

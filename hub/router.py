@@ -33,7 +33,7 @@ from hub.telemetry import log
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    from hub.domain.ruleset import Grant
+    from hub.domain.ruleset import Grant, TypeRules
     from hub.keys import Keys
     from hub.rulebook import Rulebook, Rulebooks
     from hub.storage.database import Database
@@ -121,13 +121,10 @@ class Router:
         return outcomes
 
     def _admit(self, event: Received, book: Rulebook, now: int) -> Signal | Refused:
-        def decode(type_name: str, schema_id: int, data: bytes) -> tuple[Any, bool]:
-            rules = book.ruleset.types.get(type_name)
-            if rules is None:
-                return None, False  # the type is refused by name; its bytes are not looked at
-            if schema_id == book.contract_ids[type_name]:
+        def decode(rules: TypeRules, schema_id: int, data: bytes) -> tuple[Any, bool]:
+            if schema_id == book.contract_ids[rules.contract.type]:
                 return read_avro(rules.wire, data), True
-            writer = self.rulebooks.wire_schema(schema_id)
+            writer = self.rulebooks.wire_schema(schema_id, rules.contract.type)
             if writer is None:
                 raise UnreadableError
             return read_avro(writer, data, rules.wire), False
@@ -190,14 +187,11 @@ class Work:
             log.error("condition_failed", rule=where, type=signal.rules.contract.type)
         if verdict.faults:
             return self._reject(event, signal, verdict.faults)
-        mark = self.batch.rows.mark()
-        counts = [(count, count.used, count.waiting) for count in self.batch.counts.values()]
+        mark = self.batch.mark()
         try:
             keten, outcomes = self._record(signal, place, verdict.decisions, self.keys.fingerprint(content))
         except BaseException:
-            self.batch.rows.undo(mark)
-            for count, used, waiting in counts:
-                count.used, count.waiting = used, waiting
+            self.batch.undo(mark)
             raise
         return Outcome("accepted", signal.id, signal.signal_id, signal.publisher.id, signal.correlation, keten,
                        decisions=tuple(zip(verdict.decisions, outcomes, strict=True)))  # fmt: skip
@@ -275,14 +269,9 @@ class Work:
         ))  # fmt: skip
         stored = Stored(id_, signal.signal_id, contract.type, signal.publisher.id, signal.municipality, keten, place.subject, fingerprint)
         batch.remember(stored)
-        try:
-            if place.opens and signal.correlation:
-                batch.name_keten(signal.publisher.id, signal.correlation, id_)
-            outcomes = [self._decision(signal, stored, decision, key) for decision in decisions]
-        except BaseException:
-            batch.forget(stored)
-            raise
-        return keten, outcomes
+        if place.opens and signal.correlation:
+            batch.name_keten(signal.publisher.id, signal.correlation, id_)
+        return keten, [self._decision(signal, stored, decision, key) for decision in decisions]
 
     def _decision(self, signal: Signal, stored: Stored, decision: Decision, key: AESGCM | None) -> str:
         """Add the rows of one decision. Returns its outcome after the quota."""
@@ -397,10 +386,11 @@ class Work:
         signal_id = str(uuid.UUID(bytes=about.signal_id)) if about else None
         self._emit(type_name, {"signaal_id": signal_id, "regel": grant, **numbers}, to, about)
 
-    def tell_expired(self, about: Stored, grant: str, reason: str, to: tuple[str, ...]) -> None:
-        """Tell publisher and recipient that a waiting delivery will not come."""
+    def tell_expired(self, about: Stored, grant: str, reason: str, recipient: str) -> None:
+        """Tell publisher and recipient that a waiting delivery will not come; the latter never knew the signal."""
         signal_id = str(uuid.UUID(bytes=about.signal_id))
-        self._emit(EXPIRED, {"signaal_id": signal_id, "regel": grant, "reden": reason}, to, about)
+        self._emit(EXPIRED, {"signaal_id": signal_id, "regel": grant, "reden": reason}, (about.publisher,), about)
+        self._emit(EXPIRED, {"signaal_id": None, "regel": grant, "reden": reason}, (recipient,), None)
 
     def _emit(self, type_name: str, data: dict[str, Any], to: tuple[str, ...], about: Stored | None) -> None:
         """Send a signal of the hub itself; it passes the rules like any other."""

@@ -53,7 +53,7 @@ class Rulebooks:
         self._now_ms = now_ms
         self._current: Rulebook | None = None
         self._loaded: dict[int, RuleSet] = {}
-        self._wire: dict[int, Any] = {}
+        self._wire: dict[int, tuple[str, Any]] = {}
         self._views: dict[int, dict[str, Any]] = {}
 
     @property
@@ -77,13 +77,24 @@ class Rulebooks:
                 known = self._store(connection, ruleset)
         self._loaded[known.id] = ruleset
         self._current = known
+        self._note_in_force(known.id)
         return known
 
-    def resume(self) -> Rulebook | None:
-        """Put the rule set in force that was stored last, if there is one."""
+    def _note_in_force(self, rule_set_id: int) -> None:
+        newest = select(func.max(rule_sets.c.turn))
+        mine = rule_sets.c.id == rule_set_id
         with self._database.read() as connection:
-            newest = connection.execute(select(func.max(rule_sets.c.id))).scalar()
-        return None if newest is None else self.adopt(self.stored(newest))
+            if connection.execute(select(rule_sets.c.turn).where(mine)).scalar() == connection.execute(newest).scalar():
+                return
+        with self._database.write() as connection:
+            following = connection.execute(newest).scalar_one() + 1
+            connection.execute(rule_sets.update().where(mine).values(turn=following))
+
+    def resume(self) -> Rulebook | None:
+        """Put the rule set back in force that was so last, if there is one."""
+        with self._database.read() as connection:
+            last = connection.execute(select(rule_sets.c.id).order_by(rule_sets.c.turn.desc()).limit(1)).scalar()
+        return None if last is None else self.adopt(self.stored(last))
 
     def stored(self, rule_set_id: int) -> RuleSet:
         """Return a rule set as it was when it was used."""
@@ -105,14 +116,15 @@ class Rulebooks:
             self._views[schema_id] = self.schema(schema_id) or {}
         return self._views[schema_id]
 
-    def wire_schema(self, schema_id: int) -> Any:
-        """Return a stored schema parsed for wire values, or None."""
+    def wire_schema(self, schema_id: int, signal_type: str) -> Any:
+        """Return a stored contract of this type parsed for wire values, or None if the id is of something else."""
         if schema_id not in self._wire:
             raw = self.schema(schema_id)
-            if raw is None:
+            if raw is None or not _is_contract_of(raw, signal_type):
                 return None
-            self._wire[schema_id] = parse_wire(raw)
-        return self._wire[schema_id]
+            self._wire[schema_id] = (signal_type, parse_wire(raw))
+        of, wire = self._wire[schema_id]
+        return wire if of == signal_type else None
 
     def incompatible(self, ruleset: RuleSet) -> list[Fault]:
         """Return the contracts that could not read what was stored under the same type."""
@@ -141,8 +153,16 @@ class Rulebooks:
             return Rulebook(ruleset, existing, contracts, views)
         new_id = (connection.execute(select(func.max(rule_sets.c.id))).scalar() or 0) + 1
         content = zlib.compress(json.dumps(dict(ruleset.content), sort_keys=True).encode())
-        connection.execute(insert(rule_sets).values(id=new_id, version=ruleset.version, content=content, loaded_at=self._now_ms()))
+        turn = (connection.execute(select(func.max(rule_sets.c.turn))).scalar() or 0) + 1
+        connection.execute(
+            insert(rule_sets).values(id=new_id, version=ruleset.version, content=content, loaded_at=self._now_ms(), turn=turn)
+        )
         return Rulebook(ruleset, new_id, contracts, views)
+
+
+def _is_contract_of(raw: dict[str, Any], signal_type: str) -> bool:
+    signal = raw.get("signal")  # a view has the type's name here, a contract its description
+    return isinstance(signal, dict) and signal["type"] == signal_type
 
 
 def _canonical(raw: Any) -> str:

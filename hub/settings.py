@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,7 +23,9 @@ class HubSettings(BaseSettings):
         default=None, description="Base64 of the 32-byte master key; without it the home keeps its own key file."
     )
     oin: str = Field(default="00000099000000000000", description="OIN of the organisation that runs the hub; a test OIN by default.")
-    log_level: str = Field(default="warning", description="debug, info, warning or error; logs go to standard error.")
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        default="warning", description="debug, info, warning or error; logs go to standard error."
+    )
 
 
 def from_environment(prefix: str, names: Iterable[str]) -> dict[str, str]:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from pydantic import ValidationError
 
 from hub.cli import connectors, operate, rejections, rules, signals
 from hub.cli.common import Context, fail, parse_now
-from hub.errors import HubError
+from hub.errors import HubError, UsageError
 from hub.settings import HubSettings
 from hub.telemetry import configure
 
@@ -42,9 +43,13 @@ def options(
 ) -> None:
     """Agencies tell each other what they must know, and nothing more."""
     given: dict[str, Any] = {"home": home, "rules_dir": rules_dir, "schemas_dir": schemas_dir}
-    settings = HubSettings(**{name: value for name, value in given.items() if value is not None})
+    try:
+        settings = HubSettings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as exc:
+        names = ", ".join(f"HUB_{str(error['loc'][0]).upper()}" for error in exc.errors(include_input=False) if error["loc"])
+        raise UsageError(f"a setting is wrong: {names}", "see `HubSettings` in hub/settings.py for what it may be") from None
     configure(settings.log_level)
-    context.obj = Context(settings, parse_now(now) if now else None)
+    context.obj = Context(settings, parse_now(now) if now is not None else None)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import typer
 from hub import demo as demonstration
 from hub.app import IN, ROUTERS, Hub, folders, load_files
 from hub.cli.common import JSON, Context, show_json
-from hub.errors import FaultsError, RetryLaterError
+from hub.errors import FaultsError, RetryLaterError, StopError
 from hub.telemetry import log
 
 _IDLE_SECONDS = 0.2
@@ -60,31 +60,33 @@ def up(context: typer.Context) -> None:
                     busy = 0
                 if not busy:
                     stamp = _stamp(ctx)
-                    if stamp != seen:
+                    if stamp is not None and stamp != seen:
                         _take_up_new_rules(ctx, hub)
-                    seen = stamp
+                        seen = stamp
                     stop.wait(_IDLE_SECONDS)
         finally:
             consumer.close()
 
 
-def _stamp(ctx: Context) -> list[tuple[str, int, int]]:
-    """Return by which the rule and schema files are seen to have changed."""
-    found = [(path, path.stat()) for folder in folders(ctx.settings) for path in sorted(folder.iterdir())]
+def _stamp(ctx: Context) -> list[tuple[str, int, int]] | None:
+    """Return by which rule and schema files are seen to have changed; None while they cannot be read."""
+    try:
+        found = [(path, path.lstat()) for folder in folders(ctx.settings) for path in sorted(folder.iterdir())]
+    except OSError:
+        return None
     return [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found]
 
 
 def _take_up_new_rules(ctx: Context, hub: Hub) -> None:
     """Adopt changed files; a broken set is refused, and the one in force stays."""
-    loaded = load_files(ctx.settings)
+    before = hub.rulebooks.current.ruleset.version
     try:
-        if loaded.ruleset is None:
-            log.error("rules_refused", faults=len(loaded.faults))
-            return
-        hub.rulebooks.adopt(loaded.ruleset)
-        log.info("rules_adopted", version=loaded.ruleset.version)
-    except FaultsError as exc:
-        log.error("rules_refused", faults=len(exc.faults))
+        adopted = hub.rulebooks.adopt(load_files(ctx.settings).unwrap())
+    except StopError as exc:
+        log.error("rules_refused", faults=len(exc.faults) if isinstance(exc, FaultsError) else 1)
+        return
+    if adopted.ruleset.version != before:
+        log.info("rules_adopted", version=adopted.ruleset.version)
 
 
 def demo(as_json: bool = JSON) -> None:

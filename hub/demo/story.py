@@ -53,7 +53,6 @@ class Story:
             "accepted": self.published["accepted"],
             "rejected": self.published["rejected"],
             "deliveries": self.deliveries,
-            "notices": self.notices,
             "deferred": self.deferred,
             "cases": {},
             "seconds": self.seconds,

@@ -132,7 +132,7 @@ def decide(ruleset: RuleSet, signal: Signal, by: Circumstances) -> Verdict:
         if any(fault.code == "voorwaarde-fout" for fault in failed):
             alarms.append(grant.id)
         for recipient in _recipients(ruleset, grant, signal, by):
-            reason = failed[0].code if failed else _obstacle(ruleset, grant, recipient, signal)
+            reason = failed[0].code if failed else obstacle(ruleset, grant, recipient, signal)
             outcome = WITHHOLD if reason else DELIVER
             decisions.append(Decision(grant, recipient, outcome, reason or "volgens-regel", agreement))
     if unmet and not met:
@@ -181,7 +181,7 @@ def _recipients(ruleset: RuleSet, grant: Grant, signal: Signal, by: Circumstance
     return participants.national(grant.to)
 
 
-def _obstacle(ruleset: RuleSet, grant: Grant, recipient_id: str, signal: Signal) -> str | None:
+def obstacle(ruleset: RuleSet, grant: Grant, recipient_id: str, signal: Signal) -> str | None:
     """Return why this recipient may not have it although the grant's conditions hold."""
     recipient = ruleset.participants.find(recipient_id)
     if recipient is None:

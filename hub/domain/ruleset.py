@@ -158,7 +158,7 @@ class RuleSet:
 
     @cached_property
     def _forbidden(self) -> tuple[tuple[re.Pattern[str], Forbidden], ...]:
-        return tuple((re.compile(fnmatch.translate(entry.type)), entry) for entry in self.forbidden)
+        return tuple((re.compile(fnmatch.translate(entry.type), re.IGNORECASE), entry) for entry in self.forbidden)
 
     def forbids(self, signal_type: str) -> Forbidden | None:
         """Return the entry that forbids a type, if any."""

@@ -75,11 +75,9 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The attributes of a received event and its data, decoded but not yet believed."""
+    """The attributes of a received event and its data, not yet believed."""
 
     attributes: dict[str, Any]
     data: Any
     wire: bool = field(default=False)
-    """Whether data is Avro wire values (else JSON values)."""
-    encoded: bytes | None = None
-    """The data as it came, if that is Avro under the very schema of the contract in force."""
+    """Whether data is framed Avro, still to be read (else JSON values)."""

@@ -100,7 +100,8 @@ class Database:
             raise StopError(msg, "install that version, or use another home")
         from hub.storage.migrations import upgrade  # noqa: PLC0415  (Alembic is slow to import and seldom needed)
 
-        upgrade(self._writer)
+        with _translated():
+            upgrade(self._writer)
 
     def create(self) -> None:
         """Make the tables at once, without migrations: for databases that live for one run."""

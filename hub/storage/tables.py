@@ -84,7 +84,9 @@ rule_sets = Table(
     Column("version", String(64), nullable=False, unique=True),
     Column("content", LargeBinary, nullable=False),
     Column("loaded_at", _Key, nullable=False),
+    Column("turn", Integer, nullable=False),
 )  # fmt: skip
+"""Every version that was used; the one with the highest `turn` was put in force last."""
 
 schemas = Table(
     "schemas", metadata,
@@ -183,7 +185,7 @@ rejections = Table(
     Column("type", Integer),
     Column("received_at", _Key, nullable=False),
     Column("reasons", Text, nullable=False),
-    Column("fingerprint", LargeBinary(16), nullable=False, unique=True),
+    Column("fingerprint", LargeBinary(16), unique=True),
     Column("sealed_key", LargeBinary),
     Column("body", LargeBinary),
     Column("state", SmallInteger, nullable=False),
@@ -203,6 +205,7 @@ log_records = Table(
     Column("id", _Key, primary_key=True, autoincrement=True),
     Column("topic", Integer, nullable=False),
     Column("at", _Key, nullable=False),
+    Column("expires", _Key, nullable=False, index=True),
     Column("sealed", LargeBinary, nullable=False),
     sqlite_autoincrement=True,
 )  # fmt: skip

@@ -13,6 +13,8 @@ class Message:
 
     value: bytes
     headers: Mapping[str, bytes] = field(default_factory=dict)
+    expires_ms: int | None = None
+    """Until when the transport may keep it, if that is longer than it does by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,10 @@ class Transport(Protocol):
 
     def send(self, topic: str, messages: Sequence[Message]) -> None:
         """Append messages in order. When it returns they are durable; if it raises, none or all are there."""
+        ...
+
+    def expire(self) -> int:
+        """Drop what is past its time, but nothing that a group still has to read. Returns how many."""
         ...
 
     def consumer(self, group: str | None, prefix: str) -> Consumer:

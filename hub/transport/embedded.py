@@ -13,10 +13,11 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, insert, select
 
+from hub.errors import StopError
 from hub.storage.tables import log_offsets, log_records, names
 from hub.transport.base import Message, Record
 
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from hub.storage.database import Database
     from hub.storage.names import Names
 
-_PREFIX = "topic "
+_PREFIX: Final = "topic "
+_IN: Final = "topic signals.in."
+_KEPT_MS: Final = 7 * 86_400_000
+"""How long a record is kept at least; it may say that it may be kept longer."""
 
 
 class EmbeddedTransport:
@@ -48,7 +52,22 @@ class EmbeddedTransport:
         sealed = [self._keys.seal_log(_pack(message)) for message in messages]
         with self._database.write() as connection:
             number = self._names.id(connection, _PREFIX + topic)
-            connection.execute(insert(log_records), [{"topic": number, "at": now, "sealed": item} for item in sealed])
+            rows = [
+                {"topic": number, "at": now, "expires": max(message.expires_ms or 0, now + _KEPT_MS), "sealed": item}
+                for message, item in zip(messages, sealed, strict=True)
+            ]
+            connection.execute(insert(log_records), rows)
+
+    def expire(self) -> int:
+        """Delete what is past its time, and on ingress topics has been read."""
+        due = log_records.c.expires <= self._now_ms()
+        with self._database.read() as connection:
+            if connection.execute(select(log_records.c.id).where(due).limit(1)).first() is None:
+                return 0
+        is_ingress = select(names.c.id).where(names.c.id == log_records.c.topic, func.substr(names.c.name, 1, len(_IN)) == _IN)
+        is_read = select(log_offsets.c.next).where(log_offsets.c.topic == log_records.c.topic, log_offsets.c.next > log_records.c.id)
+        with self._database.write() as connection:
+            return connection.execute(log_records.delete().where(due, ~is_ingress.exists() | is_read.exists())).rowcount
 
     def consumer(self, group: str | None, prefix: str) -> EmbeddedConsumer:
         """Join a group, or read alone."""
@@ -88,9 +107,13 @@ class EmbeddedConsumer:
     def _hold(self, number: int) -> bool:
         if self._group is None or number in self._held:
             return True
-        self._locks.mkdir(parents=True, exist_ok=True)
         name = hashlib.sha256(f"{self._group} {number}".encode()).hexdigest()[:32]
-        descriptor = os.open(self._locks / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._locks.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._locks / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            msg = f"the folder of the locks, {self._locks}, cannot be used ({exc.strerror})"
+            raise StopError(msg, "move what is in its place, or check the rights") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
