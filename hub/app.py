@@ -226,6 +226,17 @@ def load_files(settings: HubSettings) -> Loaded:
     return Loaded(loaded.ruleset, tuple(name_faults(loaded.faults, settings)))
 
 
+def incompatible(settings: HubSettings, ruleset: RuleSet) -> list[Fault]:
+    """Hold contracts against what a home stored under the same version. Changes nothing there."""
+    if not (settings.home / "hub.db").exists():
+        return []
+    database = Database.embedded(settings.home)
+    try:
+        return Rulebooks(database, system_clock).incompatible(ruleset) if database.revision() else []
+    finally:
+        database.close()
+
+
 def name_faults(faults: Iterable[Fault], settings: HubSettings) -> list[Fault]:
     """Return faults with the paths of the files as the user knows them."""
     rules, schemas = folders(settings)

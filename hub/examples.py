@@ -163,7 +163,8 @@ class _Play:
                 .order_by(decisions.c.id)
             ).all()
             self.last = connection.execute(select(func.max(decisions.c.id))).scalar() or 0
-            found = []
+            found: list[Decided] = []
+            types: dict[int, str] = {}
             for row in rows:
                 signal_type = name(connection, row.type)
                 if signal_type.startswith(f"nl.{HUB}."):
@@ -172,7 +173,9 @@ class _Play:
                 delivery = self.delivery(connection, row)
                 outcome = Outcome(row.outcome).name.lower()
                 found.append(Decided(row.signal, delivery, grant, name(connection, row.recipient), outcome, row.reason))
-                self.cover(signal_type, grant, outcome)
+                types[row.signal] = signal_type
+        for signal, signal_type in types.items():
+            self.cover(signal_type, [decided for decided in found if decided.signal == signal])
         return found
 
     def delivery(self, connection: Any, row: Any) -> int | None:
@@ -186,10 +189,12 @@ class _Play:
         ).scalar()
         return known
 
-    def cover(self, signal_type: str, grant: str | None, outcome: str) -> None:
-        went = {grant} if grant and outcome in {"deliver", "released"} else set()
+    def cover(self, signal_type: str, decided: list[Decided]) -> None:
+        """Note which grants of the type this signal showed delivering, and which it showed holding back."""
+        went = {d.grant for d in decided if d.grant and d.outcome in {"deliver", "released"}}
         self.coverage.delivered |= went
-        self.coverage.withheld.update(g.id for g in self.ruleset.types[signal_type].grants if g.id not in went)
+        if not any(d.outcome == "released" for d in decided):  # a release says nothing of the other grants
+            self.coverage.withheld.update(grant.id for grant in self.ruleset.types[signal_type].grants if grant.id not in went)
 
     # --- what should have -----------------------------------------------------------------
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 BATCH: Final = 500
 OUT: Final = "signals.out."
+_READABLE_MS: Final = 7 * 86_400_000
+"""A delivery can be read this long at least, also when its signal is due to be erased at once."""
 _Delivery = Row[Any]
 
 
@@ -132,7 +134,11 @@ class Relay:
         if row.cause is not None:
             headers["ce_causationid"] = self._known_as(connection, recipient, row.cause)
         payload = unseal(self.keys.data_key(row.sealed_key), row.payload)
-        return Message(frame(row.schema, payload), {name: value.encode() for name, value in headers.items()}, row.erase_at)
+        return Message(
+            frame(row.schema, payload),
+            {name: value.encode() for name, value in headers.items()},
+            max(row.erase_at, self.now_ms() + _READABLE_MS),
+        )
 
     def _keten(self, connection: Connection, recipient: str, keten: int) -> str:
         """Return the keten as this recipient knows it: its own name if it opened it, else a handle."""

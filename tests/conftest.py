@@ -18,10 +18,8 @@ ROOT = Path(__file__).parent.parent
 NOW = terms.moment("2026-11-02T09:00")
 """A Monday morning in Dutch time, at which tests begin unless they say so."""
 
-skipped = 0
 
-
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Keep the developer's HUB_ settings out of the tests."""
     for name in list(os.environ):
         if name.startswith("HUB_"):

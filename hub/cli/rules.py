@@ -8,9 +8,8 @@ from pathlib import Path
 import typer
 
 from hub import examples
-from hub.app import load_files, name_faults
+from hub.app import incompatible, load_files, name_faults
 from hub.cli.common import JSON, Context, require_no_faults, show_faults, show_json
-from hub.domain.faults import Fault
 from hub.errors import UsageError
 from hub.matrix import as_html, as_text, rows
 
@@ -30,7 +29,7 @@ def check(
     if loaded.ruleset is not None:
         total, found = examples.run(loaded.ruleset)
         faults += name_faults(found, ctx.settings)
-        faults += name_faults(_incompatible(ctx), ctx.settings)
+        faults += name_faults(incompatible(ctx.settings, loaded.ruleset), ctx.settings)
     counting = [fault for fault in faults if strict or not fault.warning]
     if as_json:
         show_json([{"file": f.file, "line": f.line, "what": f.what, "fix": f.fix, "warning": f.warning} for f in sorted(faults)])
@@ -40,15 +39,6 @@ def check(
             print(f"{len(loaded.ruleset.types)} signal types, {len(loaded.ruleset.grants)} grants, {total} examples: no faults")
     if counting:
         raise typer.Exit(1)
-
-
-def _incompatible(ctx: Context) -> list[Fault]:
-    """Hold the contracts against what this home stored under the same version, if there is a home."""
-    if not (ctx.settings.home / "hub.db").exists():
-        return []
-    loaded = load_files(ctx.settings).unwrap()
-    with ctx.hub() as hub:
-        return hub.rulebooks.incompatible(loaded)
 
 
 @rules_app.command()

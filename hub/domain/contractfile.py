@@ -37,10 +37,12 @@ _TYPES_TO_USE: Final = "string, int, long, boolean, enum, record, array, or null
 
 
 def load(source: Source) -> tuple[Contract | None, list[Fault]]:
-    """Check one schema file. Returns the contract, or None with every fault in the file."""
+    """Check one schema file. Returns every fault in it, and the contract as far as it could be read.
+
+    A contract with faults is never put in force; the rules on it can be checked all the same.
+    """
     reader = _Reader(source)
-    contract = reader.read()
-    return (None if reader.faults else contract), reader.faults
+    return reader.read(), reader.faults
 
 
 def cross_check(contracts: dict[str, Contract], sources: dict[str, Source], organisations: frozenset[str]) -> Iterator[Fault]:
@@ -78,6 +80,10 @@ def _shape(avro: Any, *, in_union: bool = False) -> str | None:
     return _shape(avro["items"]) if base == "array" else None
 
 
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
 def _texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
@@ -90,6 +96,8 @@ class _Reader:
         self.faults: list[Fault] = []
         self.leaves: dict[str, Leaf] = {}
         self.named: dict[str, Any] = {}
+        self.sound = True
+        """The schema has the shape of Avro throughout, so that rules can be checked against it."""
 
     def fault(self, path: Path, what: str, fix: str = "") -> None:
         self.faults.append(self.source.fault(path, what, fix))
@@ -107,17 +115,17 @@ class _Reader:
         self.signal(signal)
         if not self.faults:
             self.compiles(raw)
-        if self.faults:
+        if not self.sound or not isinstance(signal.get("type"), str):
             return None
-        subject = signal["subject"]
+        subject = signal.get("subject")
         return Contract(
             type=signal["type"],
             raw=raw,
-            publishers=tuple(signal["publishers"]),
-            subject=tuple(subject) if isinstance(subject, list) else subject,
+            publishers=_names(signal.get("publishers")),
+            subject=_names(subject) if isinstance(subject, list) else subject,
             municipality=signal.get("municipality"),
-            retention=signal["retention"],
-            answers=tuple(signal.get("answers", ())),
+            retention=str(signal.get("retention")),
+            answers=_names(signal.get("answers")),
             secrecy=signal.get("secrecy"),
             leaves=self.leaves,
         )
@@ -212,6 +220,7 @@ class _Reader:
             at: Path = (*path, "fields", i)
             if not isinstance(field, dict) or not isinstance(field.get("name"), str):
                 self.fault(at, "a field is an object with a name and a type")
+                self.sound = False
                 continue
             dotted = ".".join((*name, field["name"]))
             if _NAME(field["name"]) is None or field["name"] in _CEL_WORDS:
@@ -223,6 +232,7 @@ class _Reader:
             problem = _shape(field.get("type"))
             if problem is not None:
                 self.fault(at, f"`{dotted}` {problem}", _TYPES_TO_USE)
+                self.sound = False
                 continue
             self.field(field, at, (*name, field["name"]), nullable=nullable, in_array=in_array)
 
@@ -297,12 +307,14 @@ class _Reader:
     def kind(self, avro: Any, field: dict[str, Any], path: Path, dotted: str) -> str | None:
         base = avro["type"] if isinstance(avro, dict) else avro
         if base in {"float", "double"}:
+            self.sound = False
             self.fault(path, f"`{dotted}` is a float", "money is eurocents in a long; measures are whole numbers")
         elif base == "enum":
             if avro.get("default") not in avro["symbols"]:
                 self.fault(path, f"enum `{dotted}` has no default", "an older reader needs a symbol for a newer one")
             return "enum"
         elif base not in _SCALARS:
+            self.sound = False
             self.fault(path, f"`{dotted}` has type {base}, which contracts do not use", _TYPES_TO_USE)
         else:
             return self.scalar_kind(avro, base, field, path, dotted)

@@ -36,6 +36,10 @@ class Registers:
     grounds: Mapping[str, Ground]
     settings: Settings
     forbidden: tuple[Forbidden, ...]
+    whole: bool = True
+    """No register has a fault; else a name that is not found may well be there."""
+    unread: frozenset[str] = frozenset()
+    """Signal types whose schema could not be read at all; that is a fault already."""
 
 
 def condition_faults(source: Source, path: Path, exc: ConditionError) -> list[Fault]:
@@ -65,6 +69,8 @@ class GrantBuilder:
         """Check and compile one grant; None if it has a fault."""
         self._names(source, path, entry)
         contract = self._contracts.get(entry.signal)
+        if contract is None and entry.signal in self._registers.unread:
+            return None
         if contract is None:
             self._fault(
                 source,
@@ -78,7 +84,7 @@ class GrantBuilder:
         requires = self._requires(source, path, contract, entry)
         quota = self._quota(source, path, contract, entry)
         view = self._view(source, path, contract, flow, entry)
-        if self._faults or view is None:
+        if self._faults or view is None or not self._registers.whole:
             return None
         sanction = (entry.sanction_basis,) if entry.sanction_basis else ()
         return Grant(
@@ -111,12 +117,12 @@ class GrantBuilder:
         if not entry.legal_basis:
             self._fault(source, (*path, "legal_basis"), f"grant `{entry.id}` has no legal basis", "name a ground of grounds.yaml")
         for i, name in enumerate(entry.legal_basis):
-            if name not in self._registers.grounds:
+            if self._registers.whole and name not in self._registers.grounds:
                 self._fault(source, (*path, "legal_basis", i), f"the ground `{name}` does not exist", "add it to grounds.yaml")
         for i, name in enumerate(entry.agreements):
-            if name not in self._registers.agreements:
+            if self._registers.whole and name not in self._registers.agreements:
                 self._fault(source, (*path, "agreements", i), f"the agreement `{name}` does not exist", "add it to agreements.yaml")
-        if entry.sanction_basis is not None and entry.sanction_basis not in self._registers.grounds:
+        if self._registers.whole and entry.sanction_basis is not None and entry.sanction_basis not in self._registers.grounds:
             self._fault(source, (*path, "sanction_basis"), f"the ground `{entry.sanction_basis}` does not exist", "add it to grounds.yaml")
         if not terms.is_duration(entry.retention):
             self._fault(source, (*path, "retention"), "`retention` is an ISO 8601 duration", "for example P6M")
@@ -129,7 +135,7 @@ class GrantBuilder:
                 self._fault(
                     source, at, f"`{PUBLISHER}` needs a cause, and {contract.type} answers nothing", "add `answers` to the contract"
                 )
-        elif entry.to == ADDRESSEE and self._own:
+        elif (entry.to == ADDRESSEE and self._own) or not self._registers.whole:
             return
         elif entry.to not in participants.roles():
             self._fault(source, at, f"the recipient `{entry.to}` does not exist", f"a role of participants.yaml, or {PUBLISHER}")
@@ -185,6 +191,8 @@ class GrantBuilder:
             names: list[tuple[str, str | None]] = [(item, None)] if isinstance(item, str) else list(item.items())
             for name, how in names:
                 if name == UITGEVER and name not in contract.leaves and how is None:
+                    if shows_publisher:
+                        self._fault(source, at, f"`{UITGEVER}` is granted twice", "keep one of the two")
                     shows_publisher = True
                     continue
                 self._field(source, at, contract, entry, (name, how), grants)

@@ -6,19 +6,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cel_expr_python import cel
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from hub.domain import contractfile, rulefiles
-from hub.domain.conditions import DATE, ConditionError, Environment, Kind, Variable
+from hub.domain import contractfile, forms, rulefiles
+from hub.domain.conditions import DATE, Environment, Kind, Variable
 from hub.domain.faults import Fault
-from hub.domain.grants import GrantBuilder, Registers, condition_faults
-from hub.domain.reasons import REASONS
+from hub.domain.flows import FlowReader
+from hub.domain.grants import Registers
 from hub.domain.registers import HUB, Participants, Settings
-from hub.domain.ruleset import ContentRule, Grant, RuleSet, TypeRules
+from hub.domain.ruleset import RuleSet, TypeRules
 from hub.domain.sources import Source, read_json, read_yaml
 from hub.errors import FaultsError
 
@@ -62,11 +61,9 @@ class _Loader:
         self.sources: dict[str, Source] = {}
         self.contracts: dict[str, Contract] = {}
         self.contract_sources: dict[str, Source] = {}
-        self.grants: dict[str, list[Grant]] = {}
-        self.refusals: dict[str, list[ContentRule]] = {}
-        self.examples: dict[str, tuple[tuple[rulefiles.Example, str], ...]] = {}
         self.environments: dict[str, Environment] = {}
-        self.grant_lines: dict[str, str] = {}
+        self.registers_whole = True
+        """No register has a fault in its form; else what seems to be missing from it may well be there."""
 
     def load(self) -> Loaded:
         for file in sorted(self.content):
@@ -77,17 +74,19 @@ class _Loader:
                 self.faults += exc.faults
         self.load_contracts()
         registers = self.load_registers()
+        flows = FlowReader(self.contracts, registers, lambda name: self.environment(name, registers))
         for file, source in self.sources.items():
             if file.endswith(".yaml") and self.register_name(file) is None:
-                self.load_flow(source, registers)
+                flows.read(source, own=file.startswith(_OWN))
+        self.faults += flows.faults
         real = [fault for fault in self.faults if not fault.warning]
-        return Loaded(None if real else self.ruleset(registers), tuple(sorted(self.faults)))
+        return Loaded(None if real else self.ruleset(registers, flows), tuple(sorted(self.faults)))
 
-    def ruleset(self, registers: Registers) -> RuleSet:
-        for name in self.contracts:
-            self.environment(name, registers=registers)
+    def ruleset(self, registers: Registers, flows: FlowReader) -> RuleSet:
         types = {
-            name: TypeRules(contract, self.environments[name], tuple(self.grants.get(name, ())), tuple(self.refusals.get(name, ())))
+            name: TypeRules(
+                contract, self.environment(name, registers), tuple(flows.grants.get(name, ())), tuple(flows.refusals.get(name, ()))
+            )
             for name, contract in self.contracts.items()
         }
         canonical = json.dumps({file: source.value for file, source in self.sources.items()}, sort_keys=True, separators=(",", ":"))
@@ -100,7 +99,7 @@ class _Loader:
             grounds=registers.grounds,
             agreements=registers.agreements,
             forbidden=registers.forbidden,
-            examples=self.examples,
+            examples=flows.examples,
         )
 
     # --- contracts ------------------------------------------------------------------------
@@ -142,12 +141,21 @@ class _Loader:
             grounds=self.by_id(loaded.get("grounds.yaml", ()), "grounds"),
             settings=Settings({n: by for _, form in loaded.get("settings.yaml", ()) for n, by in form.root.items()}),
             forbidden=tuple(e for _, form in loaded.get("forbidden.yaml", ()) for e in form.forbidden),
+            unread=self.unread(),
+            whole=self.registers_whole and "rules/participants.yaml" in self.sources,
         )
         self.check_registers(registers, loaded)
         return registers
 
+    def unread(self) -> frozenset[str]:
+        """Return the types whose schema is there but could not be read."""
+        files = {file.rsplit("/", 1)[-1].removesuffix(".avsc") for file in self.content if file.endswith(".avsc")}
+        return frozenset(files - self.contracts.keys())
+
     def check_registers(self, registers: Registers, loaded: Mapping[str, list[tuple[Source, Any]]]) -> None:
         self.by_id(loaded.get("participants.yaml", ()), "participants")
+        if not registers.whole:
+            return
         roles = registers.participants.roles()
         ids = {entry.id for entry in registers.participants.entries}
         self.faults += contractfile.cross_check(self.contracts, self.contract_sources, roles | ids)
@@ -175,64 +183,12 @@ class _Loader:
         return found
 
     def parse(self, source: Source, form: type[Form]) -> Form | None:
-        try:
-            return form.model_validate(source.value)
-        except ValidationError as exc:
-            for error in exc.errors(include_input=False, include_url=False, include_context=False):
-                self.faults.append(_form_fault(source, error["loc"], error["type"], error["msg"]))
-        return None
+        parsed, faults = forms.read(source, form)
+        self.faults += faults
+        self.registers_whole &= parsed is not None
+        return parsed
 
-    # --- flows ----------------------------------------------------------------------------
-
-    def load_flow(self, source: Source, registers: Registers) -> None:
-        flow = self.parse(source, rulefiles.FlowFile)
-        if flow is None:
-            return
-        own = source.file.startswith(_OWN)
-        builder = GrantBuilder(self.contracts, registers, partial(self.environment, registers=registers), own=own)
-        for i, entry in enumerate(flow.grants):
-            grant = builder.build(source, ("grants", i), flow, entry)
-            self.faults += builder.take_faults()
-            first = self.grant_lines.setdefault(entry.id, f"{source.file}:{source.line(('grants', i))}")
-            if first != f"{source.file}:{source.line(('grants', i))}":
-                self.faults.append(source.fault(("grants", i, "id"), f"the grant id `{entry.id}` is used twice", f"first at {first}"))
-            elif grant is not None:
-                self.grants.setdefault(grant.signal, []).append(grant)
-        for i, refusal in enumerate(flow.refuse):
-            self.load_refusal(source, ("refuse", i), refusal, registers)
-        self.load_examples(source, flow, registers)
-
-    def load_refusal(self, source: Source, path: tuple[str | int, ...], entry: rulefiles.Refusal, registers: Registers) -> None:
-        if entry.code in REASONS:
-            self.faults.append(source.fault((*path, "code"), f"the code `{entry.code}` is one of the hub's own", "choose another"))
-        if entry.signal not in self.contracts:
-            self.faults.append(source.fault((*path, "signal"), f"the signal type `{entry.signal}` does not exist"))
-            return
-        try:
-            condition = self.environment(entry.signal, registers=registers).compile(entry.when)
-        except ConditionError as exc:
-            self.faults += condition_faults(source, (*path, "when"), exc)
-            return
-        where = f"{source.file}:{source.line(path)}"
-        self.refusals.setdefault(entry.signal, []).append(ContentRule(entry.code, condition, entry.text, where))
-
-    def load_examples(self, source: Source, flow: rulefiles.FlowFile, registers: Registers) -> None:
-        found = []
-        for i, example in enumerate(flow.examples):
-            path: tuple[str | int, ...] = ("examples", i)
-            found.append((example, f"{source.file}:{source.line(path)}"))
-            for j, step in enumerate(example.steps or (example,)):
-                at = (*path, "steps", j) if example.steps else path
-                if step.tick is None and (step.signal is None or step.as_ is None or step.data is None):
-                    self.faults.append(source.fault(at, "a step has `signal`, `as` and `data`, or a `tick`"))
-                    continue
-                if step.signal is not None and step.signal not in self.contracts:
-                    self.faults.append(source.fault((*at, "signal"), f"the signal type `{step.signal}` does not exist"))
-                if step.as_ is not None and registers.participants.find(step.as_) is None:
-                    self.faults.append(source.fault((*at, "as"), f"the participant `{step.as_}` does not exist"))
-        self.examples[flow.flow] = (*self.examples.get(flow.flow, ()), *found)
-
-    def environment(self, signal_type: str, *, registers: Registers) -> Environment:
+    def environment(self, signal_type: str, registers: Registers) -> Environment:
         if signal_type not in self.environments:
             contract = self.contracts[signal_type]
             self.environments[signal_type] = Environment(contract, _shared_variables(contract, registers))
@@ -259,13 +215,3 @@ def _shared_variables(contract: Contract, registers: Registers) -> dict[str, Var
         kind = known.get(frozenset(kinds), cel.Type.DYN)
         variables[f"cfg.{name}"] = Variable(kind, cel.Type.DYN)
     return variables
-
-
-def _form_fault(source: Source, loc: tuple[str | int, ...], kind: str, message: str) -> Fault:
-    name = str(loc[-1]) if loc else ""
-    if kind == "extra_forbidden":
-        return source.fault(loc, f"unknown key `{name}`", "remove it or correct the spelling")
-    if kind == "missing":
-        return source.fault(loc, f"`{name}` is missing")
-    where = ".".join(str(part) for part in loc)
-    return source.fault(loc, f"`{where}`: {message}")

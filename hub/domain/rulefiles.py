@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
 """A reason code: Dutch, kebab-case."""
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]*$", max_length=80)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*$", max_length=80)]
 Municipality = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
@@ -18,6 +19,19 @@ class Model(BaseModel):
     """Unknown keys are faults; values are never coerced in silence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Period(Model):
+    """From and until, both days included; `until` may be open."""
+
+    from_: date = Field(alias="from")
+    until: date | None = None
+
+    @model_validator(mode="after")
+    def _runs_forward(self) -> Self:
+        if self.until is not None and self.until < self.from_:
+            raise PydanticCustomError("period", "`until` lies before `from`")
+        return self
 
 
 class Local(Model):
@@ -49,7 +63,7 @@ class ParticipantsFile(Model):
     participants: tuple[ParticipantEntry, ...]
 
 
-class Agreement(Model):
+class Agreement(Period):
     """Who agreed to what, where and from when. `until` is the last day."""
 
     id: Name
@@ -57,8 +71,6 @@ class Agreement(Model):
     parties: tuple[Name, ...]
     """Roles or participant ids."""
     municipalities: Literal["all"] | tuple[Municipality, ...]
-    from_: date = Field(alias="from")
-    until: date | None = None
     limit: int | None = Field(default=None, ge=0)
     """At most this many a period; no limit means no cap."""
     source: Text | None = None
@@ -85,12 +97,10 @@ class GroundsFile(Model):
     grounds: tuple[Ground, ...]
 
 
-class SettingValue(Model):
+class SettingValue(Period):
     """A number that nobody states, with its validity and source."""
 
     value: int | bool | str
-    from_: date = Field(alias="from")
-    until: date | None = None
     source: Text
 
 
@@ -118,6 +128,12 @@ class Validity(Model):
     from_: date | None = Field(default=None, alias="from")
     until: date | None = None
 
+    @model_validator(mode="after")
+    def _runs_forward(self) -> Self:
+        if self.from_ is not None and self.until is not None and self.until < self.from_:
+            raise PydanticCustomError("period", "`until` lies before `from`")
+        return self
+
 
 class Requirement(Model):
     """A legal precondition and the sentence that its reason code stands for."""
@@ -130,7 +146,7 @@ class Quota(Model):
     """A cap per key and period."""
 
     name: Name
-    limit: int | Text | None = None
+    limit: Annotated[int, Field(ge=0)] | Text | None = None
     """A number or an expression such as cfg.agreement.limit; null means no cap."""
     per: Literal["day", "month", "year"]
     key: tuple[Literal["agreement", "recipient", "publisher", "municipality"], ...]
@@ -200,6 +216,9 @@ class FlowFile(Model):
     purpose: Text
     activity: Text
     """URI of the entry in the register of processing activities (AVG art. 30)."""
-    grants: tuple[GrantEntry, ...] = ()
-    refuse: tuple[Refusal, ...] = ()
-    examples: tuple[Example, ...] = ()
+    grants: tuple[Any, ...] = ()
+    """Each a GrantEntry, read one by one, so that a fault in one hides nothing in another."""
+    refuse: tuple[Any, ...] = ()
+    """Each a Refusal."""
+    examples: tuple[Any, ...] = ()
+    """Each an Example."""

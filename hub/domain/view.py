@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import fastavro
+from fastavro.schema import SchemaParseException
 
 from hub.domain.conditions import iso_date
 from hub.domain.contract import split_null
@@ -234,7 +235,7 @@ def _waarden(leaf: Leaf, args: list[str]) -> Transform:
     _needs(leaf, "waarden", {"enum"}, [])
     kept = [arg for arg in args if not arg.startswith("anders:")]
     other = [arg.removeprefix("anders:") for arg in args if arg.startswith("anders:")]
-    strange = [symbol for symbol in kept if symbol not in leaf.symbols]
+    strange = [symbol for symbol in kept if symbol not in leaf.symbols or kept.count(symbol) > 1]
     if len(other) != 1 or not re.fullmatch(r"[A-Z][A-Z0-9_]*", other[0]) or strange:
         msg = f"`waarden` needs symbols of `{leaf.dotted}` and one `anders:CODE`"
         raise ViewError(msg, f"symbols: {', '.join(leaf.symbols)}")
@@ -245,7 +246,7 @@ def _waarden(leaf: Leaf, args: list[str]) -> Transform:
 
 
 def _enum(leaf: Leaf, transform_name: str, symbols: list[str], default: str) -> dict[str, Any]:
-    name = "".join(part.capitalize() for part in (*"_".join(leaf.path).split("_"), transform_name))
+    name = "".join(part[0].upper() + part[1:] for part in (*leaf.path, transform_name))  # `a_b` and `a.b` stay apart
     return {"type": "enum", "name": name, "symbols": symbols, "default": default}
 
 
@@ -278,7 +279,7 @@ def derive(contract: Contract, grant_id: str, flow: str, purpose: str, grants: l
     schema = {
         "type": "record",
         "name": contract.raw["name"],
-        "namespace": "nl.signaalhub.view." + re.sub(r"[^A-Za-z0-9_.]", "_", grant_id),
+        "namespace": "nl.signaalhub.view." + ".".join(f"g_{part}" if part[:1].isdigit() else part for part in _avro_parts(grant_id)),
         "doc": contract.raw.get("doc", ""),
         "signal": contract.type,
         "grant": grant_id,
@@ -286,7 +287,15 @@ def derive(contract: Contract, grant_id: str, flow: str, purpose: str, grants: l
         "purpose": purpose,
         "fields": fields,
     }
-    return View(schema, parse_wire(schema), tuple(grants), shows_publisher, not (shows_publisher or _has_work(root)), root)
+    try:
+        wire = parse_wire(schema)
+    except (SchemaParseException, ValueError, LookupError, TypeError, AttributeError):
+        raise ViewError("the view is no Avro schema", "put the faults of the contract right first") from None
+    return View(schema, wire, tuple(grants), shows_publisher, not (shows_publisher or _has_work(root)), root)
+
+
+def _avro_parts(grant_id: str) -> list[str]:
+    return re.sub(r"[^A-Za-z0-9_.]", "_", grant_id).split(".")
 
 
 def _whole_house(contract: Contract, grants: list[FieldGrant]) -> None:
@@ -329,7 +338,10 @@ def _fields(
             if inside:
                 node.children[original["name"]] = child
                 shown = {**inner, "fields": inside}
-                fields.append({**original, "type": _wrap(shown, is_array=is_array, nullable=nullable)})
+                field_ = {**original, "type": _wrap(shown, is_array=is_array, nullable=nullable)}
+                if field_.get("default") is not None:
+                    del field_["default"]  # it may name what was not granted
+                fields.append(field_)
             continue
         for grant in by_path.get(here, ()):
             shown = grant.transform.avro if grant.transform else inner
@@ -345,6 +357,8 @@ def _field(
 ) -> dict[str, Any]:  # fmt: skip
     if isinstance(shown, str) and shown in named:
         shown = named[shown]
+    if grant.transform and isinstance(shown, dict) and shown["name"] in named:
+        shown = {**shown, "name": f"{shown['name']}View"}  # the contract has this name for another enum
     if isinstance(shown, dict) and shown["type"] == "enum":
         if defined.get(shown["name"]) == shown:
             shown = shown["name"]
@@ -354,10 +368,14 @@ def _field(
     transform_ = grant.transform
     if transform_ is None:
         return result
-    if transform_.nullable is not None:
-        nullable = transform_.nullable
     for attribute in ("format", "pattern", "maxLength", "default"):
         result.pop(attribute, None)
+    if transform_.nullable is False:  # says something of the field as a whole
+        is_array = nullable = False
+    elif transform_.nullable and is_array:
+        shown = ["null", shown]
+    elif transform_.nullable:
+        nullable = True
     result["name"] = original["name"] + transform_.suffix
     result["type"] = _wrap(shown, is_array=is_array, nullable=nullable)
     result["transform"] = grant.text.partition(": ")[2]

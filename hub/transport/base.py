@@ -14,7 +14,7 @@ class Message:
     value: bytes
     headers: Mapping[str, bytes] = field(default_factory=dict)
     expires_ms: int | None = None
-    """Until when the transport may keep it, if that is longer than it does by itself."""
+    """From when on the transport may drop it; None leaves that to the transport."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _PREFIX: Final = "topic "
 _IN: Final = "topic signals.in."
 _KEPT_MS: Final = 7 * 86_400_000
-"""How long a record is kept at least; it may say that it may be kept longer."""
+"""How long a record is kept that does not say so itself."""
 
 
 class EmbeddedTransport:
@@ -53,7 +53,7 @@ class EmbeddedTransport:
         with self._database.write() as connection:
             number = self._names.id(connection, _PREFIX + topic)
             rows = [
-                {"topic": number, "at": now, "expires": max(message.expires_ms or 0, now + _KEPT_MS), "sealed": item}
+                {"topic": number, "at": now, "expires": message.expires_ms or now + _KEPT_MS, "sealed": item}
                 for message, item in zip(messages, sealed, strict=True)
             ]
             connection.execute(insert(log_records), rows)

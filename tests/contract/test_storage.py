@@ -1,0 +1,310 @@
+"""What everything above relies on in the database: no lost update, no half transaction, names that stay put."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, func, insert, select
+
+from hub.errors import RetryLaterError, StopError
+from hub.storage import database as storage
+from hub.storage import migrations, tables
+from hub.storage.database import REVISION, Database
+from hub.storage.names import Names
+from hub.storage.rows import Inserts, Rows
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database.embedded(tmp_path)
+    database.upgrade()
+    yield database
+    database.close()
+
+
+def add_one(connection: Connection, name: str) -> None:
+    """Read a number, add one, write it: what loses updates when two do it at once."""
+    value = connection.execute(select(tables.counters.c.value).where(tables.counters.c.name == name)).scalar()
+    if value is None:
+        connection.execute(insert(tables.counters).values(name=name, value=1))
+    else:
+        connection.execute(tables.counters.update().where(tables.counters.c.name == name).values(value=value + 1))
+
+
+def count(database: Database, name: str) -> int | None:
+    with database.read() as connection:
+        found: int | None = connection.execute(select(tables.counters.c.value).where(tables.counters.c.name == name)).scalar()
+        return found
+
+
+def test_eight_threads_that_read_add_and_write_lose_no_update(database: Database) -> None:
+    barrier = Barrier(8)
+
+    def work() -> None:
+        barrier.wait()
+        for _ in range(25):
+            with database.write() as connection:
+                add_one(connection, "n")
+
+    threads = [Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert count(database, "n") == 200
+
+
+def test_an_open_read_locks_no_writer_out(database: Database) -> None:
+    with database.read() as reading:
+        reading.execute(select(tables.counters)).all()
+        with database.write() as connection:
+            add_one(connection, "n")
+        assert reading.execute(select(func.count()).select_from(tables.counters)).scalar() == 1
+
+
+def test_an_unfinished_write_locks_no_reader_out_and_is_not_seen(database: Database) -> None:
+    with database.write() as connection:
+        add_one(connection, "n")
+        assert count(database, "n") is None
+    assert count(database, "n") == 1
+
+
+def test_a_block_that_raises_leaves_nothing_behind(database: Database) -> None:
+    def half() -> None:
+        with database.write() as connection:
+            add_one(connection, "n")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        half()
+    assert count(database, "n") is None
+    with database.write() as connection:
+        add_one(connection, "n")
+    assert count(database, "n") == 1
+
+
+def test_the_database_forces_every_commit_to_disk_and_keeps_a_write_ahead_log(database: Database) -> None:
+    for open_ in (database.write, database.read):
+        with open_() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
+
+
+def test_a_second_writer_is_told_to_come_back_later(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_PRAGMAS", (*storage._PRAGMAS, "busy_timeout=1"))
+    other = Database.embedded(tmp_path)
+    with database.write() as connection:
+        add_one(connection, "n")
+        with pytest.raises(RetryLaterError, match="locked"), other.write():
+            pass
+    with other.write() as connection:
+        add_one(connection, "n")
+    other.close()
+    assert count(database, "n") == 2
+
+
+# --- the schema ---------------------------------------------------------------------------
+
+
+def test_the_migrations_make_the_tables_that_the_code_declares(database: Database) -> None:
+    with database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def test_the_newest_migration_is_the_one_that_the_code_expects(database: Database) -> None:
+    folder = ScriptDirectory(str(Path(migrations.__file__).parent))
+    assert folder.get_heads() == [REVISION]
+    assert database.revision() == REVISION
+
+
+def test_upgrading_twice_changes_nothing(database: Database) -> None:
+    with database.write() as connection:
+        add_one(connection, "n")
+    database.upgrade()
+    assert count(database, "n") == 1
+
+
+def test_a_database_of_a_newer_hub_is_left_alone(database: Database) -> None:
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StopError, match="newer"):
+        database.upgrade()
+
+
+def test_tables_made_at_once_are_the_same_as_migrated_ones() -> None:
+    memory = Database("sqlite://")
+    memory.create()
+    with memory.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+    memory.close()
+
+
+def test_no_table_stores_a_date_or_time_type(database: Database) -> None:
+    """SQLite drops zones in silence; every moment is an integer of milliseconds."""
+    with database.read() as connection:
+        declared = " ".join(connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").scalars()).upper()
+    assert "DATE" not in declared.replace("UPDATE", "")
+    assert "TIMESTAMP" not in declared
+
+
+def first_start(home: Path) -> None:
+    """Open a new home in a process of its own."""
+    database = Database.embedded(home)
+    database.upgrade()
+    with database.write() as connection:
+        add_one(connection, "n")
+    database.close()
+
+
+def test_processes_that_open_a_new_home_at_once_make_it_once(tmp_path: Path) -> None:
+    processes = [SPAWN.Process(target=first_start, args=(tmp_path,)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    database = Database.embedded(tmp_path)
+    assert count(database, "n") == 4
+    database.close()
+
+
+# --- names --------------------------------------------------------------------------------
+
+
+def test_a_name_keeps_its_number(database: Database) -> None:
+    names = Names(database)
+    with database.write() as connection:
+        first = names.id(connection, "toeslagen")
+        assert names.id(connection, "toeslagen") == first
+        assert names.id(connection, "cjib") != first
+    again = Names(database)
+    with database.write() as connection:
+        assert again.id(connection, "toeslagen") == first
+        assert again.name(connection, first) == "toeslagen"
+        assert again.find(connection, "niemand") is None
+
+
+def test_the_number_of_an_undone_name_is_forgotten(database: Database) -> None:
+    names = Names(database)
+
+    def undone() -> None:
+        with database.write() as connection:
+            names.id(connection, "first")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        undone()
+    with database.write() as connection:
+        other = names.id(connection, "second")
+        assert names.name(connection, other) == "second"
+        first = names.id(connection, "first")
+        assert first != other
+        assert names.name(connection, first) == "first"
+
+
+def test_names_given_by_several_at_once_never_collide(tmp_path: Path) -> None:
+    databases = [Database.embedded(tmp_path) for _ in range(4)]
+    databases[0].upgrade()
+    barrier = Barrier(4)
+    found: list[dict[str, int]] = [{} for _ in databases]
+
+    def work(mine: Database, into: dict[str, int]) -> None:
+        names = Names(mine)
+        barrier.wait()
+        for i in range(20):
+            with mine.write() as connection:
+                into[f"name-{i}"] = names.id(connection, f"name-{i}")
+
+    threads = [Thread(target=work, args=pair) for pair in zip(databases, found, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for each in databases:
+        each.close()
+    assert all(numbers == found[0] for numbers in found)
+    assert len(set(found[0].values())) == 20
+
+
+# --- rows ---------------------------------------------------------------------------------
+
+
+def test_ids_taken_back_are_given_out_again_and_ids_used_never(database: Database) -> None:
+    inserts = Inserts(database.dialect)
+    with database.write() as connection:
+        rows = Rows(connection, inserts)
+        assert rows.next("signals") == 1
+        mark = rows.mark()
+        assert rows.next("signals") == 2
+        rows.add("decisions", ())
+        rows.undo(mark)
+        assert rows.rows["decisions"] == []
+        assert rows.next("signals") == 2
+        rows.flush()
+    with database.write() as connection:
+        assert Rows(connection, inserts).next("signals") == 3
+
+
+def test_the_latest_moment_seen_never_goes_back(database: Database) -> None:
+    inserts = Inserts(database.dialect)
+    for now in (5, 9, 7):
+        with database.write() as connection:
+            rows = Rows(connection, inserts)
+            rows.saw(now)
+            rows.flush()
+    assert count(database, "now") == 9
+
+
+# --- what a broken file means -------------------------------------------------------------
+
+
+def test_a_file_that_is_no_database_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "hub.db").write_bytes(b"this is a letter, not a database. " * 200)
+    database = Database.embedded(tmp_path)
+    with pytest.raises(StopError, match="no database") as caught:
+        database.revision()
+    assert "backup" in caught.value.hint
+    database.close()
+
+
+def test_a_folder_where_the_file_should_be_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "hub.db").mkdir()
+    database = Database.embedded(tmp_path)
+    with pytest.raises(StopError, match="cannot be opened") as caught:
+        database.revision()
+    assert caught.value.hint
+    database.close()
+
+
+def test_what_the_driver_says_is_never_repeated(database: Database) -> None:
+    with pytest.raises(StopError) as caught, database.write() as connection:
+        connection.exec_driver_sql("INSERT INTO names (id, name) VALUES (1, 'merkteken'), (1, 'merkteken')")
+    assert "merkteken" not in caught.value.message + caught.value.hint
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_a_first_start_on_a_locked_file_is_to_be_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_PRAGMAS", (*storage._PRAGMAS, "busy_timeout=1"))
+    database = Database.embedded(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "hub.db", isolation_level=None)) as holder:
+        holder.execute("PRAGMA journal_mode=WAL")
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(RetryLaterError, match="locked"):
+            database.upgrade()
+    database.upgrade()
+    assert database.revision() == REVISION
+    database.close()
