@@ -21,7 +21,7 @@ from hub.domain.registers import HUB
 from hub.errors import FaultsError, StopError, UsageError
 from hub.keys import Keys, load_keys
 from hub.relay import OUT, Relay
-from hub.router import Outcome, Router
+from hub.router import Router
 from hub.rulebook import Rulebook, Rulebooks
 from hub.storage.database import Database
 from hub.storage.names import Names
@@ -31,6 +31,7 @@ from hub.storage.tables import keys as keys_table
 from hub.telemetry import log
 from hub.transport.base import Message
 from hub.transport.embedded import EmbeddedTransport
+from hub.work import Outcome
 
 if TYPE_CHECKING:
     from hub.domain.faults import Fault

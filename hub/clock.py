@@ -13,15 +13,16 @@ from hub.domain import quota
 from hub.domain.decide import Circumstances
 from hub.domain.signal import Signal
 from hub.keys import unseal
-from hub.router import Work, unpack
 from hub.storage.tables import Rejection, State, deliveries, rejections, signals
 from hub.telemetry import log
+from hub.work import Work, unpack
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from hub.domain.registers import Participant
     from hub.router import Router
+    from hub.rulebook import Rulebooks
 
 _CHUNK: Final = 500
 
@@ -48,8 +49,8 @@ class Clock:
         total = 0
         while True:
             with self.router.database.write() as connection:
-                work = Work(self.router, self.router.rulebooks.current, self.router.open_batch(connection), self.router.now_ms())
-                released, expired, seen = _Release(work, key).chunk(connection)
+                work = Work(self.router.means, self.router.rulebooks.current, self.router.open_batch(connection), self.router.now_ms())
+                released, expired, seen = _Release(work, key, self.router.rulebooks).chunk(connection)
                 work.finish()
             total += released + expired
             if released or expired:
@@ -106,8 +107,9 @@ class Clock:
 class _Release:
     """The release of one queue inside a transaction, oldest first."""
 
-    def __init__(self, work: Work, key: int) -> None:
+    def __init__(self, work: Work, key: int, rulebooks: Rulebooks) -> None:
         self.work = work
+        self.rulebooks = rulebooks
         self.key = key
 
     def chunk(self, connection: Connection) -> tuple[int, int, int]:
@@ -133,7 +135,7 @@ class _Release:
 
     def one(self, connection: Connection, row: Any) -> str | None:
         """Release or expire the oldest waiting delivery; None if there is no room."""
-        work, name = self.work, self.work.router.names.name
+        work, name = self.work, self.work.means.names.name
         grant_id, recipient = name(connection, row.grant), name(connection, row.recipient)
         ruleset = work.book.ruleset
         publisher = ruleset.participants.find(name(connection, row.publisher))
@@ -171,10 +173,10 @@ class _Release:
     def signal(self, connection: Connection, row: Any, publisher: Participant) -> Signal:
         """Read a waiting signal back, under the contract of today."""
         work = self.work
-        rules = work.book.ruleset.types[work.router.names.name(connection, row.type)]
+        rules = work.book.ruleset.types[work.means.names.name(connection, row.type)]
         id_, encoded = unpack(unseal(work.keys.data_key(row.sealed_key), row.payload))
         current = row.schema == work.book.contract_ids[rules.contract.type]
-        writer = rules.wire if current else work.router.rulebooks.wire_schema(row.schema, rules.contract.type)
+        writer = rules.wire if current else self.rulebooks.wire_schema(row.schema, rules.contract.type)
         try:
             data = read_avro(writer, encoded, None if current else rules.wire)
         except UnreadableError:

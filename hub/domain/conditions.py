@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,8 +29,8 @@ from google.protobuf import (
 )
 
 from hub.domain import celtree, terms
+from hub.domain.celcheck import Kind, Walk
 from hub.domain.contract import split_null
-from hub.domain.formats import is_gba_date
 
 if TYPE_CHECKING:
     from hub.domain.contract import Contract, Leaf
@@ -46,7 +46,6 @@ _WRAPPER: Final = {
     _T.BOOL.name(): "google.protobuf.BoolValue",
 }
 _FIELD_TYPE: Final = {"int": 3, "long": 3, "boolean": 8}
-_COMPARISONS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in"})
 _LONGEST: Final = 1_000
 """A condition that a lawyer must read fits in this many characters."""
 
@@ -57,17 +56,6 @@ class ConditionError(Exception):
     def __init__(self, faults: list[tuple[int, str]]) -> None:
         super().__init__()
         self.faults = faults
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What CEL's types do not tell: that a string is a date, or one of these symbols."""
-
-    name: str
-    symbols: tuple[str, ...] = ()
-
-
-DATE: Final = Kind("date")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +123,7 @@ class Environment:
         tree = celtree.parse(checked.serialize())
         if tree.may_be_null and not number:
             raise ConditionError([(1, "the expression may be null: compare it with `== true`")])
-        walk = _Walk(tree, {n: v.kind for n, v in self.variables.items()}, self._items)
+        walk = Walk(tree, {n: v.kind for n, v in self.variables.items()}, self._items)
         if walk.faults:
             raise ConditionError(walk.faults)
         return Condition(text, frozenset(walk.used & self.variables.keys()), self._run.compile(text))
@@ -235,13 +223,8 @@ def _message(record: dict[str, Any], name: str, pool: descriptor_pool.Descriptor
 # --- from wire values to what CEL compares ----------------------------------------------------
 
 
-def iso_date(days: int) -> str:
-    """Return a wire date (days since 1970) as `jjjj-mm-dd`."""
-    return (terms.EPOCH + timedelta(days=days)).isoformat()
-
-
 def _to_cel(kind: str) -> Callable[[Any], Any]:
-    convert: Callable[[int], str] | None = {"date": iso_date, "timestamp": terms.iso_utc}.get(kind)
+    convert: Callable[[int], str] | None = {"date": terms.iso_date, "timestamp": terms.iso_utc}.get(kind)
     if convert is None:
         return lambda value: value
     return lambda value: None if value is None else convert(value)
@@ -287,145 +270,3 @@ def _functions(equated: Collection[date]) -> list[Any]:
         cel.FunctionDecl("plus", [cel.Overload("plus_date_duration", text, [text, text], False, plus)]),  # noqa: FBT003
         cel.FunctionDecl("werkdagen", [cel.Overload("werkdagen_date_int", text, [text, number], False, werkdagen)]),  # noqa: FBT003
     ]
-
-
-# --- what CEL's checker does not see ----------------------------------------------------------
-
-
-class _Walk:
-    """Compares literals with the enum or date that they stand beside.
-
-    A list has the kind of its items, so `filter`, `map` and the variable of a macro keep it.
-    """
-
-    def __init__(self, tree: celtree.Tree, kinds: Mapping[str, Kind | None], items: Mapping[str, Mapping[str, Kind | None]]) -> None:
-        self._lines = tree.lines
-        self._kinds = kinds
-        self._items = items
-        self._literals: dict[str, Any] = {}
-        """Variable of a macro over a list of literals -> that list."""
-        self._seen: dict[int, Kind | str | None] = {}
-        self.used: set[str] = set()
-        self.faults: list[tuple[int, str]] = []
-        self.kind(tree.root, {})
-
-    def _fault(self, node: Any, what: str) -> None:
-        fault = (self._lines.get(node.id, 1), what)
-        if fault not in self.faults:
-            self.faults.append(fault)
-
-    def kind(self, node: Any, scope: dict[str, Kind | str | None]) -> Kind | str | None:
-        """Return the kind of a node: a Kind, or the name of the array whose item it is."""
-        if node.id not in self._seen:
-            self._seen[node.id] = None
-            self._seen[node.id] = self._kind(node, scope)
-        return self._seen[node.id]
-
-    def _kind(self, node: Any, scope: dict[str, Kind | str | None]) -> Kind | str | None:
-        which = celtree.which(node)
-        if which == "ident_expr":
-            name = node.ident_expr.name
-            self.used.add(name)
-            if name in scope:
-                return scope[name]
-            return name if name in self._items else self._kinds.get(name)
-        if which == "select_expr":
-            return self._select(node.select_expr, scope)
-        if which == "call_expr":
-            return self._call(node, scope)
-        if which == "list_expr":
-            kinds = [self.kind(element, scope) for element in node.list_expr.elements]
-            return next((kind for kind in kinds if kind is not None), None)
-        if which == "comprehension_expr":
-            return self._comprehension(node.comprehension_expr, scope)
-        return None
-
-    def _select(self, select: Any, scope: dict[str, Kind | str | None]) -> Kind | str | None:
-        operand = self.kind(select.operand, scope)
-        if not isinstance(operand, str):
-            return None
-        array, _, prefix = operand.partition("#")
-        path = f"{prefix}.{select.field}" if prefix else select.field
-        return self._items[array].get(path, f"{array}#{path}")
-
-    def _comprehension(self, loop: Any, scope: dict[str, Kind | str | None]) -> Kind | str | None:
-        item = self.kind(loop.iter_range, scope)
-        if celtree.which(loop.iter_range) == "list_expr":
-            self._literals[loop.iter_var] = loop.iter_range
-        inner = {**scope, loop.iter_var: item, loop.accu_var: None}
-        for part in (loop.accu_init, loop.loop_condition, loop.loop_step):
-            self.kind(part, inner)
-        # `filter` and `map` gather a list: what they add to it is what it is made of.
-        inner[loop.accu_var] = self._gathered(loop.loop_step, inner)
-        return self.kind(loop.result, inner)
-
-    def _gathered(self, step: Any, scope: dict[str, Kind | str | None]) -> Kind | str | None:
-        if celtree.which(step) == "list_expr":
-            return self.kind(step, scope)
-        if celtree.which(step) == "call_expr" and step.call_expr.function in {"_+_", "_?_:_"}:
-            return next((kind for arg in step.call_expr.args if (kind := self._gathered(arg, scope)) is not None), None)
-        return None
-
-    def _call(self, node: Any, scope: dict[str, Kind | str | None]) -> Kind | str | None:
-        call = node.call_expr
-        if call.HasField("target"):
-            self.kind(call.target, scope)
-        kinds = [self.kind(arg, scope) for arg in call.args]
-        if call.function in _COMPARISONS:
-            self._compare(node, call.args[0], call.args[1], kinds)
-        if call.function in {"plus", "werkdagen"}:
-            self._beside(DATE, call.args[0], scope)
-            if call.function == "plus":
-                self._duration(call.args[1])
-            return DATE
-        if call.function == "_?_:_":
-            return kinds[1] or kinds[2]
-        return kinds[0] if call.function == "_[_]" else None
-
-    def _compare(self, node: Any, left: Any, right: Any, kinds: list[Kind | str | None]) -> None:
-        for kind, other in zip(kinds, (right, left), strict=True):
-            if isinstance(kind, Kind):
-                if kind.name == "enum" and node.call_expr.function not in {"_==_", "_!=_", "@in"}:
-                    self._fault(node, "a code has no order: compare it with == or !=")
-                self._beside(kind, other, {})
-        for kind, one in zip(kinds, (left, right), strict=True):
-            if isinstance(kind, Kind):
-                self._beside(kind, one, {})  # a branch of a condition may be a literal of the wrong kind
-
-    def _beside(self, kind: Kind, other: Any, scope: dict[str, Kind | str | None]) -> None:
-        """Check that `other` can stand beside something of this kind."""
-        which = celtree.which(other)
-        if which == "ident_expr" and other.ident_expr.name in self._literals:
-            self._beside(kind, self._literals[other.ident_expr.name], scope)
-        elif which == "list_expr":
-            for element in other.list_expr.elements:
-                self._beside(kind, element, scope)
-        elif which == "call_expr" and other.call_expr.function == "_?_:_":
-            for branch in other.call_expr.args[1:]:
-                self._beside(kind, branch, scope)
-        elif which == "const_expr":
-            if other.const_expr.HasField("string_value"):
-                self._literal(kind, other)
-        elif kind.name in {"date", "gba-datum"} and self.kind(other, scope) != kind:
-            self._fault(other, f"a {kind.name} is compared with something that is no {kind.name}")
-
-    def _literal(self, kind: Kind, node: Any) -> None:
-        text = node.const_expr.string_value
-        if kind.name == "enum" and text not in kind.symbols:
-            self._fault(node, f"'{text}' is no symbol here; known: {', '.join(kind.symbols)}")
-        elif kind.name == "date" and not _is_date(text):
-            self._fault(node, f"'{text}' stands beside a date but is no date jjjj-mm-dd")
-        elif kind.name == "gba-datum" and not is_gba_date(text):
-            self._fault(node, f"'{text}' stands beside a gba-datum but is no jjjjmmdd")
-
-    def _duration(self, node: Any) -> None:
-        text = node.const_expr.string_value
-        if celtree.which(node) == "const_expr" and not terms.is_shift(text):
-            self._fault(node, f"'{text}' is no ISO 8601 duration of whole days, such as P4M")
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False

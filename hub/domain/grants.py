@@ -12,7 +12,8 @@ from hub.domain.faults import Fault
 from hub.domain.reasons import REASONS
 from hub.domain.rulefiles import Requirement
 from hub.domain.ruleset import Grant, Precondition, QuotaRule
-from hub.domain.view import UITGEVER, FieldGrant, View, ViewError, derive, field_grant
+from hub.domain.transforms import ViewError
+from hub.domain.view import UITGEVER, FieldGrant, View, derive, field_grant
 
 if TYPE_CHECKING:
     from hub.domain.conditions import Condition, Environment

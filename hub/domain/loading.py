@@ -12,7 +12,8 @@ from cel_expr_python import cel
 from pydantic import BaseModel
 
 from hub.domain import contractfile, forms, rulefiles
-from hub.domain.conditions import DATE, Environment, Kind, Variable
+from hub.domain.celcheck import DATE, Kind
+from hub.domain.conditions import Environment, Variable
 from hub.domain.faults import Fault
 from hub.domain.flows import FlowReader
 from hub.domain.grants import Registers

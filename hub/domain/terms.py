@@ -51,6 +51,11 @@ def iso_utc(ms: int) -> str:
     return to_moment(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def iso_date(days: int) -> str:
+    """Return a wire date (days since 1970) as `jjjj-mm-dd`."""
+    return (EPOCH + timedelta(days=days)).isoformat()
+
+
 def amsterdam_date(ms: int) -> date:
     """Return the calendar date in the Netherlands at this moment."""
     return to_moment(ms).astimezone(AMSTERDAM).date()

@@ -13,7 +13,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, event, func, insert, select
 
 from hub.errors import RetryLaterError, StopError
 from hub.storage import database as storage
@@ -213,6 +213,29 @@ def test_the_number_of_an_undone_name_is_forgotten(database: Database) -> None:
         first = names.id(connection, "first")
         assert first != other
         assert names.name(connection, first) == "first"
+
+
+def test_an_undone_name_is_forgotten_before_the_next_writer_can_use_it(database: Database) -> None:
+    names = Names(database)
+    used: list[int] = []
+
+    def next_writer(*_: object) -> None:
+        """Write at the first moment at which the lock is free: when the undone transaction gives its connection back."""
+        if not used:
+            used.append(0)
+            with database.write() as connection:
+                used[0] = names.id(connection, "first")
+
+    def undone() -> None:
+        with database.write() as connection:
+            names.id(connection, "first")
+            event.listen(database._writer, "checkin", next_writer)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        undone()
+    with database.read() as connection:
+        assert connection.execute(select(tables.names.c.name).where(tables.names.c.id == used[0])).scalar() == "first"
 
 
 def test_names_given_by_several_at_once_never_collide(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from cel_expr_python import cel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.domain.conditions import DATE as A_DATE
-from hub.domain.conditions import ConditionError, Environment, Kind, Variable
+from hub.domain.celcheck import DATE as A_DATE
+from hub.domain.celcheck import Kind
+from hub.domain.conditions import ConditionError, Environment, Variable
 from hub.domain.data import checker
 from hub.domain.decide import Circumstances, Verdict, decide
 from hub.domain.loading import load

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from hub import files, matrix
-from hub.domain import view
 from hub.domain.contract import CLASSES
 from hub.domain.loading import load
 from hub.domain.ruleset import RuleSet
+from hub.domain.transforms import TRANSFORMS
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = "0123abcd" * 8
@@ -186,7 +186,7 @@ def test_a_sanction_basis_comes_with_its_own_status() -> None:
 
 def test_every_class_and_transform_has_a_dutch_word() -> None:
     assert set(matrix.CLASSES) == set(CLASSES)
-    assert set(matrix.WAYS) == set(view._TRANSFORMS)
+    assert set(matrix.WAYS) == set(TRANSFORMS)
 
 
 @pytest.mark.parametrize(

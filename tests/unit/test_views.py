@@ -18,7 +18,8 @@ from hub.codec import read_avro, to_json, write_avro
 from hub.domain.contract import Contract
 from hub.domain.data import checker
 from hub.domain.loading import Loaded, load
-from hub.domain.view import Circumstances, View, ViewError, derive, field_grant
+from hub.domain.transforms import Circumstances, ViewError
+from hub.domain.view import View, derive, field_grant
 from tests.unit.test_contract import (
     DATE,
     FILE,
