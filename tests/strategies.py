@@ -62,6 +62,10 @@ class Wire:
         """Nobody reads here."""
         raise NotImplementedError
 
+    def expire(self) -> int:
+        """Keep everything."""
+        return 0
+
     def delivered(self) -> Iterator[tuple[str, Message]]:
         """Yield every delivery with its recipient."""
         for topic, messages in self.topics.items():
@@ -218,9 +222,7 @@ _VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
     "date": st.dates().map(date.isoformat),
     "timestamp": st.builds(moment_text, st.integers(-(10**13), 2 * 10**14), st.integers(-840, 840)),
 }  # fmt: skip
-_FORMATS: Final = frozenset(
-    {"bsn", "gemeentecode", "bag-id", "postcode", "oin", "cjib-nummer", "gba-datum", "email", "phone", "brin"}
-)
+_FORMATS: Final = frozenset({"bsn", "gemeentecode", "bag-id", "postcode", "oin", "cjib-nummer", "gba-datum", "email", "phone", "brin"})
 _TEXTS: Final = _FORMATS | {"tekst", "kort", "patroon"}
 _SHAPES: Final = (*_VALUES, "enum")
 _PATTERN: Final = "^KM-[0-9]{1,10}$"
@@ -246,7 +248,8 @@ def _leaf(draw: st.DrawFn, name: str, types: _Types, *, in_array: bool) -> Node:
     node = Node(name, shape, nullable=draw(st.booleans()), privacy=draw(st.sampled_from(classes)))
     node = replace(node, array=not in_array and draw(st.integers(0, 3)) == 0)
     if shape == "enum":
-        if types.enums and draw(st.booleans()):
+        reuse = draw(st.booleans())
+        if types.enums and reuse:
             known = draw(st.sampled_from(types.enums))
             node = replace(node, symbols=known.symbols, type_name=known.type_name, refers=True)
         else:
@@ -272,7 +275,7 @@ def _default(draw: st.DrawFn, node: Node) -> tuple[Any, ...]:
 @st.composite
 def _nodes(draw: st.DrawFn, types: _Types, depth: int, *, in_array: bool) -> tuple[Node, ...]:
     names = draw(st.lists(st.sampled_from(_NAMES), min_size=1, max_size=5 if depth == 2 else 3, unique=True))
-    found = []
+    found: list[Node] = []
     for name in names:
         if depth and draw(st.integers(0, 3)) == 0:
             type_name = types.name("Deel")
@@ -489,7 +492,9 @@ class World:
         flow: dict[str, Any] = {"flow": name, "purpose": f"Doel van {name}", "activity": "https://voorbeeld.example/v"}
         flow["grants"] = [self._grant(grant) for grant in self.grants if grant.flow == name]
         if name == FLOWS[0]:
-            flow["refuse"] = [{"signal": TYPE, "when": when, "code": f"mag-niet-{i}", "text": "Mag niet."} for i, when in enumerate(self.refuse)]
+            flow["refuse"] = [
+                {"signal": TYPE, "when": when, "code": f"mag-niet-{i}", "text": "Mag niet."} for i, when in enumerate(self.refuse)
+            ]
         return flow
 
     @staticmethod
@@ -497,7 +502,7 @@ class World:
         fields: list[Any] = []
         for path, how in grant.entries.items():
             fields += [".".join(path) if way is None else {".".join(path): way.text} for way in how]
-        result = {
+        result: dict[str, Any] = {
             "id": grant.id, "signal": TYPE, "to": grant.to, "legal_basis": ["grond"], "retention": "P6M",
             "fields": [*fields, "uitgever"] if grant.publisher else fields,
             "explain": "U krijgt dit.", "privacy_decision": "Besloten.", "sanction_basis": "grond",
@@ -617,12 +622,16 @@ def stream_content(
         ],
     }  # fmt: skip
     reply = {
-        "type": "record", "name": "Antwoord", "namespace": "nl.proef.v1",
+        "type": "record",
+        "name": "Antwoord",
+        "namespace": "nl.proef.v1",
         "signal": {"type": REPLY, "publishers": ["*"], "subject": "@keten", "answers": [REPORT], "retention": "P6M"},
         "fields": [number],
     }
     question = {
-        "type": "record", "name": "Vraag", "namespace": "nl.proef.v1",
+        "type": "record",
+        "name": "Vraag",
+        "namespace": "nl.proef.v1",
         "signal": {"type": QUESTION, "publishers": ["bron"], "subject": None, "municipality": "gemeentecode", "retention": "P6M"},
         "fields": [code, number],
     }
@@ -632,7 +641,14 @@ def stream_content(
                "requires": {"te-vaak-gedeeld": "100 / s.deler > 1"}, "fields": ["gemeentecode", "nummer", "postcode"], **base} | changed  # fmt: skip
     grants = [
         *([report_grant] if metered else []),
-        {"id": "proef.melding-kort", "signal": REPORT, "to": "teller", "fields": [{"postcode": "pc4"}], "when": "s.nummer % 3 == 0", **base},
+        {
+            "id": "proef.melding-kort",
+            "signal": REPORT,
+            "to": "teller",
+            "fields": [{"postcode": "pc4"}],
+            "when": "s.nummer % 3 == 0",
+            **base,
+        },
         {"id": "proef.antwoord", "signal": REPLY, "to": "teller", "fields": ["nummer"], **base},
         {"id": "proef.vraag", "signal": QUESTION, "to": "hulp", "fields": ["nummer", "uitgever"], **base},
     ]
@@ -702,7 +718,8 @@ def own_signal_id(participant: str, id_: str) -> str:
 def _mutated(draw: st.DrawFn) -> Received:
     who, found = draw(_good())
     where = draw(st.sampled_from(["envelope", "data", "both"]))
-    for part in ([found] if where != "data" else []) + ([found["data"]] if where != "envelope" else []):
+    parts: list[dict[str, Any]] = [part for name, part in (("envelope", found), ("data", found["data"])) if where in {name, "both"}]
+    for part in parts:
         name = draw(st.sampled_from([*part, "onbekend", "vervangt", "time", "traceparent"]))
         if draw(st.booleans()):
             part.pop(name, None)
@@ -750,7 +767,13 @@ def _binary(draw: st.DrawFn) -> Binary:
     if draw(st.integers(0, 3)) == 0:
         headers[draw(st.sampled_from([*headers, "ce_extra", "content-type"]))] = draw(st.binary(max_size=12))
     schema = draw(st.sampled_from([found["type"], found["type"], REPORT, REPLY, QUESTION, "proef.melding-kort", "?"]))
-    good = b"\x080772\x0a\x0c5611AB\x00\x02\x00\x0aloket" if found["type"] == REPORT else b"\x080772\x06" if found["type"] == QUESTION else b"\x08"
+    good = (
+        b"\x080772\x0a\x0c5611AB\x00\x02\x00\x0aloket"
+        if found["type"] == REPORT
+        else b"\x080772\x06"
+        if found["type"] == QUESTION
+        else b"\x08"
+    )
     return Binary(who, headers, schema, draw(st.just(good) | st.binary(max_size=40) | st.just(good + b"\x00")))
 
 

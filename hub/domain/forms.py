@@ -47,11 +47,13 @@ def _validate(form: type[Form], value: Any) -> tuple[Form | None, list[Any]]:
 
 
 def _without(value: Any, locs: list[tuple[str | int, ...]]) -> Any:
-    copy = json.loads(json.dumps(value))
+    copy: Any = json.loads(json.dumps(value))
     for loc in locs:
-        inner: Any = copy
+        inner = copy
         for step in loc[:-1]:
-            if (isinstance(inner, dict) and step in inner) or (isinstance(inner, list) and isinstance(step, int)):
+            if isinstance(inner, dict):
+                inner = inner.get(step, inner)  # a step that names the branch of a union leads nowhere
+            elif isinstance(inner, list) and isinstance(step, int):
                 inner = inner[step]
         if isinstance(inner, dict):
             inner.pop(loc[-1], None)
