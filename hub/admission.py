@@ -115,7 +115,7 @@ class _Admission:
         wanted = AVRO if self.envelope.wire else "application/json"
         if attributes.get("datacontenttype", wanted) != wanted:
             self.faults.append(_fault("envelop-ongeldig", "datacontenttype"))
-        if attributes.get("source") != self.publisher.source:
+        if self.publisher.oin is None or attributes.get("source") != self.publisher.source:
             self.faults.append(_fault("afzender-klopt-niet", "source"))
         for name in _LINKS:
             self.check_link(name)

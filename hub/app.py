@@ -162,8 +162,12 @@ class Hub:
         """Handle one batch from the ingress topics. Commits only what is recorded."""
         records = consumer.poll(BATCH)
         if records:
-            outcomes = self.router.process([received(record) for record in records])
-            consumer.commit(records)
+            try:
+                outcomes = self.router.process([received(record) for record in records])
+                consumer.commit(records)
+            except BaseException:
+                consumer.rewind()
+                raise
             tally = {s: sum(o.status == s for o in outcomes) for s in ("accepted", "duplicate", "rejected")}
             log.info("batch_recorded", **tally)
         return len(records)
@@ -180,11 +184,8 @@ class Hub:
         return total
 
     def drain(self, consumer: Consumer) -> int:
-        """Handle what is pending now: ingress, due terms, relay. Returns how many things were done."""
-        done = 0
-        while count := self.route_once(consumer):
-            done += count
-        done += self.clock.run_once() + self.transport.expire()
+        """Take one turn: a batch from ingress, due terms, deliveries. Returns how many things were done."""
+        done = self.route_once(consumer) + self.clock.run_once() + self.transport.expire()
         return done + self.relay.run_once()
 
     # --- reading --------------------------------------------------------------------------
@@ -192,10 +193,12 @@ class Hub:
     def received_by(self, recipient: str) -> list[Record]:
         """Return everything on the topic of a recipient, from the beginning."""
         consumer = self.transport.consumer(None, OUT + recipient)
-        found: list[Record] = []
+        found: dict[bytes, Record] = {}
         while records := consumer.poll(10_000):
-            found += [record for record in records if record.topic == OUT + recipient]
-        return found
+            for record in records:
+                if record.topic == OUT + recipient:
+                    found.setdefault(record.message.headers["ce_id"], record)  # a repeat is dropped
+        return list(found.values())
 
     def ever_deferred(self) -> dict[str, int]:
         """Return by recipient how many deliveries ever waited for room."""
@@ -254,7 +257,7 @@ def _named(fault: Fault, folders: Mapping[str, Path]) -> Fault:
     return replace(fault, file=str(folders[kind] / name)) if kind in folders and name else fault
 
 
-def open_hub(settings: HubSettings, *, now: int | None = None, clock: Callable[[], int] | None = None) -> Hub:
+def open_hub(settings: HubSettings, *, now: int | None = None, clock: Callable[[], int] | None = None, adopt: bool = True) -> Hub:
     """Open the hub of a home, making what is not there yet, with the rules in force.
 
     A broken rule set is not taken up: the one that was in force stays, with a warning. Raises
@@ -276,7 +279,8 @@ def open_hub(settings: HubSettings, *, now: int | None = None, clock: Callable[[
     hub = Hub(database, keys, None, now_ms, settings.oin).with_transport(
         lambda names: EmbeddedTransport(database, keys, names, home / "locks", now_ms)
     )
-    _take_up(hub, settings)
+    if adopt or hub.rulebooks.resume() is None:
+        _take_up(hub, settings)
     return hub
 
 

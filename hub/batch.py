@@ -43,6 +43,7 @@ class Mark(NamedTuple):
     counts: dict[tuple[int, int], tuple[int, int]]
     fresh: int
     named: int
+    queued: dict[str, tuple[int, int]]
 
 
 _COLUMNS: Final = (
@@ -91,13 +92,13 @@ class Batch:
 
     def mark(self) -> Mark:
         """Return how the batch stands now, before a signal is recorded."""
-        return Mark(
-            self.rows.mark(), {at: (count.used, count.waiting) for at, count in self.counts.items()}, len(self._fresh), len(self._named_now)
-        )
+        counts = {at: (count.used, count.waiting) for at, count in self.counts.items()}
+        return Mark(self.rows.mark(), counts, len(self._fresh), len(self._named_now), dict(self.queued))
 
     def undo(self, mark: Mark) -> None:
         """Take back everything since the mark."""
         self.rows.undo(mark.rows)
+        self.queued = mark.queued
         for at in list(self.counts):
             if at in mark.counts:
                 self.counts[at].used, self.counts[at].waiting = mark.counts[at]
@@ -145,11 +146,12 @@ class Batch:
             return found if found.publisher == participant else None
         delivery = self.keys.delivery_of(block)
         if delivery is None:
-            return None
+            signal = self.keys.signal_of(participant, block)
+            return None if signal is None else self.by_id(signal)
         row = self.connection.execute(
             select(deliveries.c.signal, deliveries.c.recipient, deliveries.c.state).where(deliveries.c.id == delivery)
         ).one_or_none()
-        if row is None or row.state == State.WAITING or self.names.name(self.connection, row.recipient) != participant:
+        if row is None or row.state not in {State.READY, State.SENT} or self.names.name(self.connection, row.recipient) != participant:
             return None
         return self.by_id(row.signal)
 
@@ -159,7 +161,7 @@ class Batch:
         """Return the keten that a participant means: by its handle, or by a name it chose itself."""
         block = _uuid_bytes(correlation)
         if block is not None and (keten := self.keys.keten_of(participant, block)) is not None:
-            return keten
+            return keten if self.by_id(keten).keten == keten else None
         for digest in self.keys.fingerprints(_keten_name(participant, correlation)):
             if (keten := self._named(digest)) is not None:
                 return keten

@@ -13,7 +13,7 @@ from hub.domain import quota
 from hub.domain.decide import Circumstances
 from hub.domain.signal import Signal
 from hub.keys import unseal
-from hub.storage.tables import Rejection, State, deliveries, rejections, signals
+from hub.storage.tables import Rejection, State, deliveries, keten_names, rejections, signals
 from hub.telemetry import log
 from hub.work import Work, unpack
 
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from hub.domain.registers import Participant
+    from hub.domain.ruleset import TypeRules
     from hub.router import Router
     from hub.rulebook import Rulebooks
 
 _CHUNK: Final = 500
+_ERASED: Final = {"sealed_key": None, "payload": None, "fingerprint": None, "subject": None, "erase_at": None}
 
 
 @dataclass(slots=True)
@@ -51,7 +53,8 @@ class Clock:
             with self.router.database.write() as connection:
                 work = Work(self.router.means, self.router.rulebooks.current, self.router.open_batch(connection), self.router.now_ms())
                 released, expired, seen = _Release(work, key, self.router.rulebooks).chunk(connection)
-                work.finish()
+                if released or expired:
+                    work.finish()
             total += released + expired
             if released or expired:
                 log.info("quota_released", released=released, expired=expired)
@@ -70,16 +73,15 @@ class Clock:
                 deliveries.c.signal == signals.c.id, deliveries.c.state.in_((int(State.READY), int(State.WAITING)))
             )
             due = connection.execute(
-                select(signals.c.id).where(signals.c.sealed_key.is_not(None), signals.c.erase_at <= now)
+                select(signals.c.id).where(signals.c.erase_at <= now)
                 .where(~pending.exists())
                 .limit(10_000)
             ).scalars().all()  # fmt: skip
             for start in range(0, len(due), _CHUNK):
                 part = due[start : start + _CHUNK]
-                connection.execute(
-                    signals.update().where(signals.c.id.in_(part)).values(sealed_key=None, payload=None, fingerprint=None, subject=None)
-                )
+                connection.execute(signals.update().where(signals.c.id.in_(part)).values(_ERASED))
                 connection.execute(deliveries.update().where(deliveries.c.signal.in_(part)).values(payload=None))
+                connection.execute(keten_names.delete().where(keten_names.c.keten.in_(part)))
             refused = connection.execute(
                 rejections.update()
                 .where(rejections.c.sealed_key.is_not(None), rejections.c.erase_at <= now)
@@ -95,9 +97,7 @@ class Clock:
     def _anything_to_erase(self, now: int) -> bool:
         with self.router.database.read() as connection:
             return bool(
-                connection.execute(
-                    select(signals.c.id).where(signals.c.sealed_key.is_not(None), signals.c.erase_at <= now).limit(1)
-                ).first()
+                connection.execute(select(signals.c.id).where(signals.c.erase_at <= now).limit(1)).first()
                 or connection.execute(
                     select(rejections.c.id).where(rejections.c.sealed_key.is_not(None), rejections.c.erase_at <= now).limit(1)
                 ).first()
@@ -138,22 +138,21 @@ class _Release:
         work, name = self.work, self.work.means.names.name
         grant_id, recipient = name(connection, row.grant), name(connection, row.recipient)
         ruleset = work.book.ruleset
-        publisher = ruleset.participants.find(name(connection, row.publisher))
-        holds = deciding.still_holds(ruleset, grant_id, publisher, row.municipality, work.today) if publisher else None
-        if publisher is None or holds is None or ruleset.participants.find(recipient) is None:
-            return self.expire(connection, row, grant_id, recipient, "regel-vervallen")
         if row.sealed_key is None or row.erase_at <= work.now:
             return self.expire(connection, row, grant_id, recipient, "bewaartermijn-verstreken")
-        grant, agreement = holds
-        signal = self.signal(connection, row, publisher)
-        if deciding.obstacle(ruleset, grant, recipient, signal) is not None:
+        publisher = ruleset.participants.find(name(connection, row.publisher))
+        rules = ruleset.types.get(name(connection, row.type))
+        if publisher is None or rules is None:
             return self.expire(connection, row, grant_id, recipient, "regel-vervallen")
+        signal = self.signal(row, publisher, rules)
+        holds = deciding.still_holds(ruleset, grant_id, signal, recipient, work.today)
+        if holds is None:
+            return self.expire(connection, row, grant_id, recipient, "regel-vervallen")
+        grant, agreement = holds
         counted = None
         if grant.quota is not None:
-            limit = grant.quota.limit
-            if limit is not None and not isinstance(limit, int):
-                conditions = deciding.Conditions(ruleset, signal, Circumstances(work.now, work.today))
-                limit = limit.number(conditions.under(agreement))
+            conditions = deciding.Conditions(ruleset, signal, Circumstances(work.now, work.today))
+            limit = quota.limit_of(grant.quota, conditions.under(agreement))
             _, count = work.batch.count(name(connection, self.key), quota.period(grant.quota, work.today))
             if limit is not None and count.used >= limit:
                 return None
@@ -170,10 +169,9 @@ class _Release:
         work.decided(row.signal, grant_id, recipient, deciding.RELEASED, "ruimte-vrij", counted)
         return deciding.RELEASED
 
-    def signal(self, connection: Connection, row: Any, publisher: Participant) -> Signal:
+    def signal(self, row: Any, publisher: Participant, rules: TypeRules) -> Signal:
         """Read a waiting signal back, under the contract of today."""
         work = self.work
-        rules = work.book.ruleset.types[work.means.names.name(connection, row.type)]
         id_, encoded = unpack(unseal(work.keys.data_key(row.sealed_key), row.payload))
         current = row.schema == work.book.contract_ids[rules.contract.type]
         writer = rules.wire if current else self.rulebooks.wire_schema(row.schema, rules.contract.type)

@@ -15,8 +15,11 @@ SUFFIXES: Final = {"rules": ".yaml", "schemas": ".avsc"}
 def default_folder(kind: str) -> Path:
     """Return `./rules` or `./schemas` if it is there, else the package's own."""
     here = Path(kind)
-    if here.is_dir():
-        return here
+    return here if here.is_dir() else packaged_folder(kind)
+
+
+def packaged_folder(kind: str) -> Path:
+    """Return the folder that comes with the program."""
     packaged = _PACKAGE / "data" / kind
     return packaged if packaged.is_dir() else _PACKAGE.parent / kind  # the latter in a source checkout
 

@@ -8,6 +8,7 @@ versions stay readable.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import os
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from hub.errors import StopError
+from hub.errors import RetryLaterError, StopError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 KEY_BYTES: Final = 32
 _NONCE: Final = 12
 _KETEN: Final = b"\x00keten\x00\x00"
+_SIGNAL: Final = b"\x00signal\x00"
 _DELIVERY: Final = b"\x00deliver"
 _PROOF: Final = b"signaalhub"
 _WRONG_KEY: Final = "the key does not open this database"
@@ -158,6 +160,15 @@ class Keys:
         """Return the keten that a handle of this participant stands for, or None."""
         return self._unblock(participant, handle, _KETEN)
 
+    def signal_handle(self, participant: str, signal: int) -> bytes:
+        """Return the 16 bytes by which one participant knows a signal that it neither sent nor received."""
+        encrypt, _ = self.newest.block(participant)
+        return bytes(encrypt.update(_SIGNAL + signal.to_bytes(8)))
+
+    def signal_of(self, participant: str, handle: bytes) -> int | None:
+        """Return the signal that a handle of this participant stands for, or None."""
+        return self._unblock(participant, handle, _SIGNAL)
+
     def delivery_id(self, delivery: int) -> bytes:
         """Return the public id of a delivery: random to everyone else, and never the same twice."""
         encrypt, _ = self.newest.block("")
@@ -207,23 +218,29 @@ def load_keys(folder: Path, given: str | None) -> Keys:
     files = {int(path.stem): path for path in folder.glob("*.key") if path.stem.isdigit()}
     if not files:
         files = {1: _make(folder / "1.key")}
-    return Keys({number: _decode(path.read_bytes().decode("ascii", "replace"), str(path)) for number, path in files.items()})
+    try:
+        return Keys({number: _decode(path.read_bytes().decode("ascii", "replace"), str(path)) for number, path in files.items()})
+    except OSError as exc:
+        msg = f"a key in {folder} cannot be read ({exc.strerror})"
+        raise StopError(msg, "put back the right key; nothing was changed") from None
 
 
 def _make(path: Path) -> Path:
     """Write a new key so that it is whole or not there, also when two processes start at once."""
     temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(base64.b64encode(os.urandom(KEY_BYTES)).decode())
-        file.flush()
-        os.fsync(file.fileno())
     try:
-        os.link(temporary, path)
-    except FileExistsError:
-        pass  # another process was first; its key counts
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(base64.b64encode(os.urandom(KEY_BYTES)).decode())
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):  # another process was first; its key counts
+            os.link(temporary, path)
+    except OSError as exc:
+        msg = f"the first key cannot be written in {path.parent} ({exc.strerror}); nothing was stored"
+        raise RetryLaterError(msg, "make room or check the rights, then run the same command again") from None
     finally:
-        temporary.unlink()
+        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from hub.domain import terms
+from hub.domain import quota, terms
 from hub.domain.decide import Conditions
 from hub.storage.tables import State, deliveries, quota_usage
 
@@ -49,10 +49,10 @@ def stands(hub: Hub) -> list[dict[str, Any]]:
 def _limit(hub: Hub, grant: Grant, parts: list[str], today: date) -> int | None:
     """Return the limit of a key today: a limit depends on settings and agreement only."""
     rule = grant.quota
-    if rule is None:
-        return None
-    if rule.limit is None or isinstance(rule.limit, int):
-        return rule.limit
+    if rule is None or rule.limit is None or isinstance(rule.limit, int):
+        return None if rule is None else quota.limit_of(rule, None)
+    if len(parts) != len(rule.entry.key):
+        return None  # counted under an older form of the key
     by_name = dict(zip(rule.entry.key, parts, strict=True))
     ruleset = hub.rulebooks.current.ruleset
     agreement = ruleset.agreements.get(by_name.get("agreement", ""))
@@ -60,4 +60,4 @@ def _limit(hub: Hub, grant: Grant, parts: list[str], today: date) -> int | None:
     municipality = by_name.get("municipality") or (recipient[1] if len(recipient) > 1 else None)
     values = Conditions.of_settings(ruleset, rule.limit, agreement, municipality, today)
     environment = ruleset.types[grant.signal].environment
-    return rule.limit.number(environment.activation(values))
+    return quota.limit_of(rule, environment.activation(values))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 BATCH: Final = 500
 OUT: Final = "signals.out."
+_RECEIVED: Final = (int(State.READY), int(State.SENT))
 _READABLE_MS: Final = 7 * 86_400_000
 """A delivery can be read this long at least, also when its signal is due to be erased at once."""
 _Delivery = Row[Any]
@@ -53,9 +54,13 @@ class Relay:
         """Send everything that is ready now. Returns how many deliveries left."""
         sent = 0
         while recipients := self._recipients():
+            before = sent
             for recipient in recipients:
-                while count := self._send_batch(recipient):
-                    sent += count
+                with self.transport.alone(f"relay {recipient}") as mine:  # else another relay owns the recipient
+                    while mine and (count := self._send_batch(recipient)):
+                        sent += count
+            if sent == before:
+                break
         if sent:
             log.info("deliveries_sent", count=sent)
         return sent
@@ -159,10 +164,10 @@ class Relay:
         number = self.names.find(connection, recipient)
         received = connection.execute(
             select(deliveries.c.delivery_id)
-            .where(deliveries.c.signal == signal, deliveries.c.recipient == number, deliveries.c.state != State.WAITING)
+            .where(deliveries.c.signal == signal, deliveries.c.recipient == number, deliveries.c.state.in_(_RECEIVED))
             .order_by(deliveries.c.id)
         ).scalars().first()  # fmt: skip
-        return str(uuid.UUID(bytes=received or self.keys.keten_handle(recipient, signal)))
+        return str(uuid.UUID(bytes=received or self.keys.signal_handle(recipient, signal)))
 
 
 def _traceparent(delivery_id: bytes) -> str:

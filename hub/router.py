@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 from hub import admission
 from hub.batch import Batch
 from hub.codec import Received, UnreadableError, read_avro
-from hub.domain.signal import Refused, Signal
+from hub.domain.reasons import text_of
+from hub.domain.signal import Fault, Refused, Signal
+from hub.errors import HubError
 from hub.storage.rows import Inserts
+from hub.telemetry import log
 from hub.work import Means, Outcome, Work
 
 if TYPE_CHECKING:
@@ -67,7 +70,8 @@ class Router:
         outcomes: list[Outcome] = []
         try:
             with self.database.write() as connection:
-                work = Work(self.means, book, self.open_batch(connection), now)
+                # The moment counts from here: the wait for the lock may cross the edge of a month.
+                work = Work(self.means, book, self.open_batch(connection), self.now_ms())
                 work.batch.prefetch(a.signal_id for a in admitted if a.signal_id is not None)
                 outcomes = [work.handle(event, item) for event, item in zip(received, admitted, strict=True)]
                 work.finish()
@@ -85,7 +89,14 @@ class Router:
                 raise UnreadableError
             return read_avro(writer, data, rules.wire), False
 
-        return admission.admit(event, book.ruleset, now, decode)
+        try:
+            return admission.admit(event, book.ruleset, now, decode)
+        except HubError:
+            raise
+        except Exception as exc:  # noqa: BLE001  (see Work.handle)
+            log.error("signal_failed", type="unknown", error=type(exc).__name__)
+            publisher = book.ruleset.participants.find(event.participant)
+            return Refused((Fault("interne-fout", None, text_of("interne-fout")),), publisher=publisher)
 
     def open_batch(self, connection: Any) -> Batch:
         """Return an empty batch on an open write transaction."""

@@ -139,9 +139,11 @@ class Rulebooks:
             if rule_set_id is None:
                 return None
             ids = {row.hash: row.id for row in connection.execute(select(schemas.c.hash, schemas.c.id))}
-        contracts = {name: ids[_hash(CONTRACT, name, rules.contract.raw)] for name, rules in ruleset.types.items()}
-        views = {name: ids[_hash(VIEW, name, grant.view.schema)] for name, grant in ruleset.grants.items()}
-        return Rulebook(ruleset, rule_set_id, contracts, views)
+        contracts = {name: ids.get(_hash(CONTRACT, name, rules.contract.raw)) for name, rules in ruleset.types.items()}
+        views = {name: ids.get(_hash(VIEW, name, grant.view.schema)) for name, grant in ruleset.grants.items()}
+        if None in contracts.values() or None in views.values():
+            return None  # this version of the hub derives a schema otherwise: it is stored beside the old one
+        return Rulebook(ruleset, rule_set_id, contracts, views)  # type: ignore[arg-type]
 
     def _store(self, connection: Connection, ruleset: RuleSet) -> Rulebook:
         if faults := _incompatible(connection, ruleset):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hub.settings import HubSettings
 
 Item = TypeVar("Item")
+_FIRST, _LAST = 0, 7_258_118_400_000
 JSON = typer.Option(False, "--json", help="Print JSON.")
 
 
@@ -34,9 +35,9 @@ class Context:
     now: int | None
 
     @contextmanager
-    def hub(self) -> Iterator[Hub]:
-        """Open the hub of the home and close it afterwards."""
-        hub = open_hub(self.settings, now=self.now)
+    def hub(self, *, adopt: bool = True) -> Iterator[Hub]:
+        """Open the hub of the home and close it afterwards; what only reads adopts no rules."""
+        hub = open_hub(self.settings, now=self.now, adopt=adopt)
         try:
             yield hub
         finally:
@@ -46,9 +47,12 @@ class Context:
 def parse_now(text: str) -> int:
     """Return the moment of `--now`. Raises UsageError."""
     try:
-        return moment(text)
-    except ValueError:
+        found = moment(text)
+    except (ValueError, OverflowError):
         raise UsageError("--now is not an ISO 8601 moment", "for example 2026-11-02T09:00:00+01:00") from None
+    if not _FIRST <= found <= _LAST:
+        raise UsageError("--now lies outside 1970 to 2200", "for example 2026-11-02T09:00:00+01:00")
+    return found
 
 
 def fail(message: str, hint: str, code: int) -> int:

@@ -19,7 +19,7 @@ _NUMBERS = typer.Argument(None, metavar="[NUMBER]...")
 def list_(context: typer.Context, everything: bool = typer.Option(False, "--all", help="Closed ones too."), as_json: bool = JSON) -> None:
     """List the refused signals that are kept, without content."""
     ctx: Context = context.obj
-    with ctx.hub() as hub:
+    with ctx.hub(adopt=False) as hub:
         found, counts = rejections.listing(hub, only_open=not everything), rejections.counts(hub)
     if as_json:
         for row in found:
@@ -38,7 +38,7 @@ def list_(context: typer.Context, everything: bool = typer.Option(False, "--all"
 def show(context: typer.Context, number: int, as_json: bool = JSON) -> None:
     """Show one refused signal, identifiers masked."""
     ctx: Context = context.obj
-    with ctx.hub() as hub:
+    with ctx.hub(adopt=False) as hub:
         found = rejections.show(hub, number)
     print(json.dumps(found, ensure_ascii=False, indent=None if as_json else 2))
 
@@ -74,7 +74,7 @@ def discard(
 ) -> None:
     """Erase refused signals before their time."""
     ctx: Context = context.obj
-    with ctx.hub() as hub:
+    with ctx.hub(adopt=False) as hub:
         chosen = _chosen(numbers, everything, [row["rejection"] for row in rejections.listing(hub)])
         rejections.discard(hub, chosen, reason[:200])
     print(f"{len(chosen)} discarded")

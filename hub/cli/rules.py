@@ -10,7 +10,7 @@ import typer
 from hub import examples
 from hub.app import incompatible, load_files, name_faults
 from hub.cli.common import JSON, Context, require_no_faults, show_faults, show_json
-from hub.errors import UsageError
+from hub.errors import StopError, UsageError
 from hub.matrix import as_html, as_text, rows
 
 rules_app = typer.Typer(no_args_is_help=True, help="Check, test and show the rules.")
@@ -49,7 +49,7 @@ def test(context: typer.Context) -> None:
     total, faults = examples.run(loaded.unwrap())
     failed = [fault for fault in name_faults(faults, ctx.settings) if not fault.warning]
     show_faults(failed)
-    print(f"{total - len({f.line for f in failed})} of {total} examples passed")
+    print(f"{total - len({(f.file, f.line) for f in failed})} of {total} examples passed")
     if failed:
         raise typer.Exit(1)
 
@@ -65,7 +65,10 @@ def matrix(
     ruleset = load_files(ctx.settings).unwrap()
     found = rows(ruleset)
     if html is not None:
-        html.write_text(as_html(found, ruleset.version), encoding="utf-8")
+        try:
+            html.write_text(as_html(found, ruleset.version), encoding="utf-8")
+        except OSError as exc:
+            raise StopError(f"{html} cannot be written ({exc.strerror})", "choose another file") from None
         print(f"written: {html}")
     elif as_json:
         show_json(found)

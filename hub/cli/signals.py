@@ -12,11 +12,13 @@ import typer
 from rich.table import Table
 
 from hub import explain
+from hub.app import Hub
 from hub.cli.common import JSON, Context, console, show_json
 from hub.client import NewSignal, Receipt
 from hub.codec import Received, UnreadableError
-from hub.errors import RefusedError, StopError, UsageError
+from hub.errors import HubError, RefusedError, StopError, UsageError
 from hub.quotas import stands
+from hub.work import Outcome
 
 _ENVELOPE: Final = frozenset({"id", "time", "correlation", "cause", "replaces", "data"})
 
@@ -47,28 +49,41 @@ def publish(
     """Publish signals: validate, record and decide in one go."""
     ctx: Context = context.obj
     raw = _read(data)
+    outcomes: list[Outcome] = []
+    failure: HubError | None = None
     with ctx.hub() as hub:
-        try:
-            parsed = json.loads(raw)
-        except (ValueError, RecursionError):
-            events = [Received(participant, raw)]  # unreadable: admission says so, and keeps the bytes
-        else:
-            if isinstance(parsed, list) and id_ is not None:
-                raise UsageError("--id names one signal, and the data is an array", "give each element its own `id`")
-            given = {"id": id_, "time": time, "correlation": correlation, "cause": cause, "replaces": replaces}
-            items = parsed if isinstance(parsed, list) else [parsed]
-            events = [hub.encode(participant, _signal(type_, item, given, in_array=isinstance(parsed, list))) for item in items]
-        outcomes = []
+        given = {"id": id_, "time": time, "correlation": correlation, "cause": cause, "replaces": replaces}
+        events = _events(hub, participant, type_, raw, given)
         for start in range(0, len(events), 500):
-            outcomes += hub.router.process(events[start : start + 500], dry_run=dry_run)
+            try:
+                outcomes += hub.router.process(events[start : start + 500], dry_run=dry_run)
+            except HubError as exc:
+                if not outcomes:
+                    raise
+                failure = exc
+                break
         results = [_result(hub.receipt(o), o.decisions if dry_run else ()) for o in outcomes]
     if as_json:
         show_json(results)
     else:
         _print_results(results, dry_run=dry_run)
-    rejected = sum(result["status"] == "rejected" for result in results)
-    if rejected:
+    if failure is not None:
+        failure.message = f"{len(results)} of {len(events)} signals are stored, the others are not: {failure.message}"
+        failure.hint = "publish the others; those above are done"
+        raise failure
+    if any(result["status"] == "rejected" for result in results):
         raise typer.Exit(1)
+
+
+def _events(hub: Hub, participant: str, type_: str, raw: bytes, given: dict[str, str | None]) -> list[Received]:
+    try:
+        parsed = json.loads(raw)
+        if isinstance(parsed, list) and given["id"] is not None:
+            raise UsageError("--id names one signal, and the data is an array", "give each element its own `id`")
+        items = parsed if isinstance(parsed, list) else [parsed]
+        return [hub.encode(participant, _signal(type_, item, given, in_array=isinstance(parsed, list))) for item in items]
+    except (ValueError, RecursionError):
+        return [Received(participant, raw)]  # unreadable: admission says so, and keeps the bytes
 
 
 def _read(where: str) -> bytes:
@@ -126,7 +141,7 @@ def _print_results(results: list[dict[str, Any]], *, dry_run: bool) -> None:
 def deliveries(context: typer.Context, recipient: str, as_json: bool = JSON) -> None:
     """Show what a recipient received, as it decodes it from the wire."""
     ctx: Context = context.obj
-    with ctx.hub() as hub:
+    with ctx.hub(adopt=False) as hub:
         if hub.rulebooks.current.ruleset.participants.find(recipient) is None:
             raise UsageError(f"there is no participant {recipient}", "see participants.yaml")
         found = []
@@ -148,7 +163,7 @@ def deliveries(context: typer.Context, recipient: str, as_json: bool = JSON) -> 
 def why(context: typer.Context, id_: str = typer.Argument(..., metavar="ID"), as_json: bool = JSON) -> None:
     """Explain who got a signal and who did not, and why. ID: a signal_id or a delivery_id."""
     ctx: Context = context.obj
-    with ctx.hub() as hub:
+    with ctx.hub(adopt=False) as hub:
         found = explain.find(hub, id_)
         if found is None:
             raise RefusedError(["onbekend"], f"nothing is known under the id {id_}", "give a signal_id or a delivery_id")
@@ -161,7 +176,7 @@ def why(context: typer.Context, id_: str = typer.Argument(..., metavar="ID"), as
 def quota_show(context: typer.Context, as_json: bool = JSON) -> None:
     """Show how each cap stands in its current period, and who waits."""
     ctx: Context = context.obj
-    with ctx.hub() as hub:
+    with ctx.hub(adopt=False) as hub:
         found = stands(hub)
     if as_json:
         show_json(found)

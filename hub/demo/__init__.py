@@ -20,6 +20,7 @@ from hub.client import NewSignal, Receipt, RunReport
 from hub.demo.story import Story
 from hub.domain.terms import moment
 from hub.explain import find
+from hub.files import packaged_folder
 from hub.plugins import connector_named
 from hub.quotas import stands
 from hub.settings import HubSettings
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from hub.app import Hub
     from hub.client import Item
 
-ADDRESS: Final = "nl.brp.spookbewoning-gesignaleerd.v1"
 ANSWER: Final = "nl.awir.adressignaal-verwerkt.v1"
 DEBT: Final = "nl.wgs.achterstand-gesignaleerd.v1"
 EINDHOVEN, UTRECHT = "0772", "0344"
@@ -82,7 +82,7 @@ def play() -> Story:
 @contextmanager
 def _opened(home: Path) -> Iterator[Demo]:
     clock = MovingClock(moment("2026-10-05T09:00"))
-    hub = open_hub(HubSettings(home=home, rules_dir=None, schemas_dir=None), clock=clock)
+    hub = open_hub(HubSettings(home=home, rules_dir=packaged_folder("rules"), schemas_dir=packaged_folder("schemas")), clock=clock)
     try:
         yield Demo(hub, clock, home)
     finally:
@@ -161,14 +161,7 @@ def _next_month(demo: Demo, first: list[Receipt]) -> None:
 def _finish(demo: Demo) -> None:
     story = demo.story
     story.published = demo.published
-    for entry in (
-        "toeslagen",
-        "burgerzaken.0855",
-        "burgerzaken.0344",
-        f"schuldhulp.{EINDHOVEN}",
-        f"schuldhulp.{UTRECHT}",
-        "wonen-voorbeeld",
-    ):
+    for entry in _SHOWN:
         own = [d["type"].startswith("nl.signaalhub.") for d in demo.received(entry)]
         if own.count(False):
             story.deliveries[entry] = own.count(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +22,7 @@ class Kind:
     symbols: tuple[str, ...] = ()
 
 
+_MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z").fullmatch
 DATE: Final = Kind("date")
 
 
@@ -138,7 +140,7 @@ class Walk:
         elif which == "const_expr":
             if other.const_expr.HasField("string_value"):
                 self._literal(kind, other)
-        elif kind.name in {"date", "gba-datum"} and self.kind(other, scope) != kind:
+        elif kind.name in {"date", "gba-datum", "timestamp"} and self.kind(other, scope) != kind:
             self._fault(other, f"a {kind.name} is compared with something that is no {kind.name}")
 
     def _literal(self, kind: Kind, node: Any) -> None:
@@ -147,6 +149,8 @@ class Walk:
             self._fault(node, f"'{text}' is no symbol here; known: {', '.join(kind.symbols)}")
         elif kind.name == "date" and not _is_date(text):
             self._fault(node, f"'{text}' stands beside a date but is no date jjjj-mm-dd")
+        elif kind.name == "timestamp" and _MOMENT(text) is None:
+            self._fault(node, f"'{text}' stands beside a moment but is none in UTC as 2026-11-02T08:00:00.000Z")
         elif kind.name == "gba-datum" and not is_gba_date(text):
             self._fault(node, f"'{text}' stands beside a gba-datum but is no jjjjmmdd")
 

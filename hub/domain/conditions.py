@@ -173,7 +173,7 @@ def _variables(
 
 
 def _kind(leaf: Leaf) -> Kind | None:
-    if leaf.kind in {"date", "gba-datum"}:
+    if leaf.kind in {"date", "gba-datum", "timestamp"}:
         return Kind(leaf.kind)
     return Kind("enum", leaf.symbols) if leaf.kind == "enum" else None
 

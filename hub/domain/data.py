@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hub.domain import terms
 from hub.domain.contract import LONGEST_TEXT, split_null
-from hub.domain.formats import FORMATS
+from hub.domain.formats import FORMATS, holds_bsn
 
 if TYPE_CHECKING:
     from hub.domain.contract import Contract
@@ -155,6 +155,7 @@ def _string(field: dict[str, Any]) -> Check:
     is_right, code = FORMATS.get(field.get("format", ""), (None, ""))
     pattern = re.compile(field["pattern"]).fullmatch if "pattern" in field else None
     is_text = _text(field.get("maxLength", LONGEST_TEXT))
+    names_nobody = "format" not in field and field.get("privacy") in {"organisation", "code"}
 
     def check(value: Any, path: str, issues: list[Issue]) -> Any:
         if type(value) is not str:
@@ -165,6 +166,8 @@ def _string(field: dict[str, Any]) -> Check:
             issues.append((code, path))
         elif pattern is not None and pattern(value) is None:
             issues.append(("patroon-klopt-niet", path))
+        elif names_nobody and holds_bsn(value):
+            issues.append(("bevat-bsn", path))
         return value
 
     return check

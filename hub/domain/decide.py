@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from datetime import date
 
     from hub.domain.conditions import Condition
-    from hub.domain.registers import Participant
     from hub.domain.rulefiles import Agreement
     from hub.domain.ruleset import Grant, RuleSet
     from hub.domain.signal import Signal
@@ -196,15 +195,17 @@ def obstacle(ruleset: RuleSet, grant: Grant, recipient_id: str, signal: Signal) 
     return None
 
 
-def still_holds(
-    ruleset: RuleSet, grant_id: str, publisher: Participant, municipality: str | None, today: date
-) -> tuple[Grant, Agreement | None] | None:
+def still_holds(ruleset: RuleSet, grant_id: str, signal: Signal, recipient: str, today: date) -> tuple[Grant, Agreement | None] | None:
     """Return the grant and agreement under which a waiting delivery may leave today, if any."""
     grant = ruleset.grants.get(grant_id)
-    if grant is None or not grant.in_force(today):
+    if grant is None or grant not in signal.rules.grants or not grant.in_force(today):
         return None
-    agreement = covering(grant.agreements, publisher, municipality, today)
-    return None if grant.agreements and agreement is None else (grant, agreement)
+    if not grant.to.startswith("$") and recipient not in _recipients(ruleset, grant, signal, Circumstances(0, today)):
+        return None
+    agreement = covering(grant.agreements, signal.publisher, signal.municipality, today)
+    if (grant.agreements and agreement is None) or obstacle(ruleset, grant, recipient, signal) is not None:
+        return None
+    return grant, agreement
 
 
 def _read(data: dict[str, Any], dotted: str) -> Any:

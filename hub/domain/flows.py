@@ -106,6 +106,9 @@ class FlowReader:
             self._exists(source, (*at, "signal"), step.signal)
         if step.as_ is not None:
             self._participant(source, (*at, "as"), step.as_)
+        refused = (step.expect or {}).get(REFUSED, [])
+        if not isinstance(refused, list) or not all(isinstance(code, str) for code in refused):
+            self._fault(source, (*at, "expect", REFUSED), f"`{REFUSED}` is a list of reason codes")
         for name, wanted in (step.expect or {}).items():
             here = (*at, "expect", name)
             if name == NOBODY_ELSE and wanted != NONE:

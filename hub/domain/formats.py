@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _NINE_DIGITS: Final = re.compile(r"[0-9]{9}").fullmatch
 _DIGIT_RUN: Final = re.compile(r"[0-9]{9,}")
+_DOTTED: Final = re.compile(r"(?<![0-9])([0-9]{3})[._-]([0-9]{3})[._-]([0-9]{3})(?![0-9])")
 _GBA: Final = re.compile(r"[0-9]{8}").fullmatch
 _MUNICIPALITY: Final = re.compile(r"(?!0000|1999)[0-9]{4}").fullmatch
 
@@ -27,7 +28,9 @@ def is_bsn(text: str) -> bool:
 
 
 def holds_bsn(text: str) -> bool:
-    """Say whether a run of digits in `text` holds nine in a row that could be a BSN."""
+    """Say whether `text` holds nine digits in a row, or as 123.456.782, that could be a BSN."""
+    if any(is_bsn("".join(parts)) for parts in _DOTTED.findall(text)):
+        return True
     return any(is_bsn(run[i : i + 9]) for run in _DIGIT_RUN.findall(text) for i in range(len(run) - 8))
 
 

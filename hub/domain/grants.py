@@ -16,6 +16,8 @@ from hub.domain.transforms import ViewError
 from hub.domain.view import UITGEVER, FieldGrant, View, derive, field_grant
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from hub.domain.conditions import Condition, Environment
     from hub.domain.contract import Contract
     from hub.domain.registers import Participants, Settings
@@ -37,6 +39,8 @@ class Registers:
     grounds: Mapping[str, Ground]
     settings: Settings
     forbidden: tuple[Forbidden, ...]
+    equated: frozenset[date] = frozenset()
+    """Days that count as holidays besides those of the law."""
     whole: bool = True
     """No register has a fault; else a name that is not found may well be there."""
     unread: frozenset[str] = frozenset()

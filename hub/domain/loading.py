@@ -31,6 +31,7 @@ _REGISTERS: Final[dict[str, type[BaseModel]]] = {
     "grounds.yaml": rulefiles.GroundsFile,
     "forbidden.yaml": rulefiles.ForbiddenFile,
     "settings.yaml": rulefiles.SettingsFile,
+    "feestdagen.yaml": rulefiles.HolidaysFile,
 }
 _OWN: Final = "own/"
 Form = TypeVar("Form", bound=BaseModel)
@@ -142,6 +143,7 @@ class _Loader:
             grounds=self.by_id(loaded.get("grounds.yaml", ()), "grounds"),
             settings=Settings({n: by for _, form in loaded.get("settings.yaml", ()) for n, by in form.root.items()}),
             forbidden=tuple(e for _, form in loaded.get("forbidden.yaml", ()) for e in form.forbidden),
+            equated=frozenset(day.datum for _, form in loaded.get("feestdagen.yaml", ()) for day in form.gelijkgesteld),
             unread=self.unread(),
             whole=self.registers_whole and "rules/participants.yaml" in self.sources,
         )
@@ -157,6 +159,13 @@ class _Loader:
         self.by_id(loaded.get("participants.yaml", ()), "participants")
         if not registers.whole:
             return
+        for source, form in loaded.get("participants.yaml", ()):
+            unclear = dict(registers.participants.unclear_roles())
+            for i, entry in enumerate(form.participants):
+                if entry.id in unclear:
+                    self.faults.append(
+                        source.fault(("participants", i), unclear[entry.id], "give each role one participant a municipality")
+                    )
         roles = registers.participants.roles()
         ids = {entry.id for entry in registers.participants.entries}
         self.faults += contractfile.cross_check(self.contracts, self.contract_sources, roles | ids)
@@ -192,7 +201,7 @@ class _Loader:
     def environment(self, signal_type: str, registers: Registers) -> Environment:
         if signal_type not in self.environments:
             contract = self.contracts[signal_type]
-            self.environments[signal_type] = Environment(contract, _shared_variables(contract, registers))
+            self.environments[signal_type] = Environment(contract, _shared_variables(contract, registers), registers.equated)
         return self.environments[signal_type]
 
 

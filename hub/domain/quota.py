@@ -7,7 +7,7 @@ decision, so two routers can never both take the last place.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hub.domain import terms
 
@@ -34,6 +34,18 @@ class Count:
             return False
         self.used += 1
         return True
+
+
+def limit_of(rule: QuotaRule, activation: Any) -> int | None:
+    """Return the limit in force, None for no cap.
+
+    Only an agreement may leave its limit out. A setting without a value in force is a gap in the
+    register, and a gap never opens the cap: the limit is 0 then. Raises ValueError on an error in the expression.
+    """
+    if rule.limit is None or isinstance(rule.limit, int):
+        return rule.limit
+    found = rule.limit.number(activation)
+    return 0 if found is None and rule.limit.variables != {"cfg.agreement.limit"} else found
 
 
 def key(rule: QuotaRule, agreement: Agreement | None, recipient: str, publisher: str, municipality: str | None) -> str:

@@ -45,6 +45,7 @@ ADMISSION: Final = _table(
     ("waarde-onbekend", "De code komt niet voor in de lijst van het contract.", "Gebruik een code uit het contract."),
     ("tekst-ongeldig", "De tekst is te lang of heeft regeleinden.", "Vrije tekst hoort niet in een signaal."),
     ("patroon-klopt-niet", "De waarde past niet op het patroon van het contract.", "Zie `pattern` bij het veld."),
+    ("bevat-bsn", "In een veld dat niemand mag aanwijzen staat een reeks cijfers die een BSN kan zijn.", "Gebruik een code zonder persoonsgegevens."),
     ("datum-ongeldig", "Dit is geen bestaande datum.", "Schrijf jjjj-mm-dd."),
     ("tijdstip-ongeldig", "Dit is geen tijdstip met zone.", "Schrijf bijvoorbeeld 2026-11-02T09:00:00+01:00."),
     ("bsn-ongeldig", "Dit is geen geldig BSN (9 cijfers, 11-proef).", "Controleer het BSN in het bronsysteem."),

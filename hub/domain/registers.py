@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -40,8 +40,8 @@ class Participant:
 
     @property
     def is_test(self) -> bool:
-        """It exists for tests only."""
-        return self.oin is None or self.oin.startswith(TEST_OIN)
+        """It exists for tests only. Who has no OIN may be real."""
+        return self.id == HUB or (self.oin is not None and self.oin.startswith(TEST_OIN))
 
     def covers(self, municipality: str | None) -> bool:
         """Say whether it may speak for this municipality."""
@@ -56,7 +56,10 @@ class Participants:
     def __init__(self, entries: Iterable[ParticipantEntry]) -> None:
         self.entries = tuple(entries)
         self._by_id = {entry.id: entry for entry in self.entries}
-        self._local = {entry.role or entry.id: entry.id for entry in self.entries if entry.per_municipality is not None}
+        self._local: dict[str, list[ParticipantEntry]] = {}
+        for entry in self.entries:
+            if entry.per_municipality is not None:
+                self._local.setdefault(entry.role or entry.id, []).append(entry)
         self._national: dict[str, tuple[str, ...]] = {}
         for entry in self.entries:
             if entry.per_municipality is None:
@@ -109,7 +112,20 @@ class Participants:
 
     def local_id(self, role: str, municipality: str) -> str:
         """Return the id of a per-municipality role in one municipality, registered or not."""
-        return f"{self._local[role]}.{municipality}"
+        entries = self._local[role]
+        here = [e for e in entries if e.per_municipality == "all" or municipality in (e.per_municipality or ())]
+        return f"{(here or entries)[0].id}.{municipality}"
+
+    def unclear_roles(self) -> Iterator[tuple[str, str]]:
+        """Yield (participant id, what is wrong) where a role does not lead to one participant."""
+        for role, entries in self._local.items():
+            if role in self._national:
+                yield entries[0].id, f"the role `{role}` is both per municipality and not"
+            for i, entry in enumerate(entries):
+                for other in entries[:i]:
+                    both = "all" in (entry.per_municipality, other.per_municipality)
+                    if both or set(entry.per_municipality or ()) & set(other.per_municipality or ()):
+                        yield entry.id, f"the role `{role}` is also that of `{other.id}` in the same municipality"
 
 
 def covering(agreements: Iterable[Agreement], party: Participant, municipality: str | None, today: date) -> Agreement | None:

@@ -12,6 +12,8 @@ Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 """A reason code: Dutch, kebab-case."""
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*$", max_length=80)]
 Municipality = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
+Oin = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}([0-9A-Z]{12}|[0-9A-Z]{8}\{gemeentecode\})$")]
+"""20 positions; `{gemeentecode}` stands for four of them."""
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
@@ -37,7 +39,7 @@ class Period(Model):
 class Local(Model):
     """What a participant is in one municipality."""
 
-    oin: str | None = None
+    oin: Oin | None = None
     teams: tuple[Name, ...] = ()
 
 
@@ -48,7 +50,7 @@ class ParticipantEntry(Model):
     name: Text
     role: Name | None = None
     """The id unless given."""
-    oin: str | None = None
+    oin: Oin | None = None
     """With `{gemeentecode}` in it for a participant per municipality."""
     government: bool = False
     """Only government bodies may receive signals under BRP secrecy."""
@@ -106,6 +108,20 @@ class SettingValue(Period):
 
 class SettingsFile(RootModel[dict[Name, dict[Literal["*"] | Municipality, tuple[SettingValue, ...]]]]):
     """settings.yaml: name -> municipality (`*` for every other) -> values."""
+
+
+class EquatedDay(Model):
+    """A day that a royal decree makes equal to a holiday (Algemene termijnenwet art. 3)."""
+
+    datum: date
+    status: Literal["vastgesteld", "te-toetsen"]
+    source: Text
+
+
+class HolidaysFile(Model):
+    """feestdagen.yaml."""
+
+    gelijkgesteld: tuple[EquatedDay, ...]
 
 
 class Forbidden(Model):

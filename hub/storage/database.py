@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 REVISION: Final = "0001"
 """The newest migration; a test holds it against the migrations folder."""
+FRESH: Final = "fresh_names"
+"""Where a write connection keeps the names that its transaction gave out."""
 _PRAGMAS: Final = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -38,7 +40,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._on_rollback: list[Callable[[], None]] = []
+        self._on_commit: list[Callable[[dict[str, int]], None]] = []
         memory = url == "sqlite://"
         options: dict[str, Any] = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}} if memory else {}
         self._writer = create_engine(url, **options)
@@ -58,9 +60,9 @@ class Database:
         """The SQLAlchemy dialect, to compile statements for once."""
         return self._writer.dialect
 
-    def on_rollback(self, forget: Callable[[], None]) -> None:
-        """Call this when a transaction is undone: what was remembered from it is void."""
-        self._on_rollback.append(forget)
+    def on_commit(self, keep: Callable[[dict[str, int]], None]) -> None:
+        """Call this with the names that a transaction gave out, once they are committed and not before."""
+        self._on_commit.append(keep)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -69,13 +71,12 @@ class Database:
         Raises RetryLaterError (busy, full, unreachable) or StopError (damaged); then nothing of
         the block is stored.
         """
-        try:
-            with _translated(), self._writer.begin() as connection:
-                yield connection
-        except BaseException:
-            for forget in self._on_rollback:
-                forget()
-            raise
+        fresh: dict[str, int] = {}
+        with _translated(), self._writer.begin() as connection:
+            connection.info[FRESH] = fresh
+            yield connection
+        for keep in self._on_commit:
+            keep(fresh)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, insert, select
 
+from hub.storage.database import FRESH
 from hub.storage.tables import names
 
 if TYPE_CHECKING:
@@ -15,27 +16,26 @@ if TYPE_CHECKING:
 
 
 class Names:
-    """Remembers the numbers; forgets them when a transaction that may have made some is undone."""
+    """Remembers the numbers of committed names only: an undone one may be given to another name."""
 
     def __init__(self, database: Database) -> None:
         self.known: dict[str, int] = {}
         """Numbers that are known already, for a quick look; `id` is the way to get one."""
         self._names: dict[int, str] = {}
-        database.on_rollback(self._forget)
-
-    def _forget(self) -> None:
-        self.known.clear()
-        self._names.clear()
+        database.on_commit(self.known.update)
 
     def id(self, connection: Connection, name: str) -> int:
         """Return the number of a name, giving it one if it is new. Call inside a write."""
-        known = self.known.get(name)
+        fresh: dict[str, int] = connection.info[FRESH]
+        known = self.known.get(name) or fresh.get(name)
         if known is None:
             known = self.find(connection, name)
-            if known is None:
-                known = (connection.execute(select(func.max(names.c.id))).scalar() or 0) + 1
-                connection.execute(insert(names).values(id=known, name=name))
-            self.known[name] = known
+            if known is not None:
+                self.known[name] = known
+                return known
+            known = (connection.execute(select(func.max(names.c.id))).scalar() or 0) + 1
+            connection.execute(insert(names).values(id=known, name=name))
+            fresh[name] = known
         return known
 
     def find(self, connection: Connection, name: str) -> int | None:
@@ -47,5 +47,6 @@ class Names:
         known = self._names.get(number)
         if known is None:
             known = str(connection.execute(select(names.c.name).where(names.c.id == number)).scalar_one())
-            self._names[number] = known
+            if known not in connection.info.get(FRESH, ()):
+                self._names[number] = known
         return known

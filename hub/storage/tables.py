@@ -115,16 +115,16 @@ signals = Table(
     Column("fingerprint", LargeBinary(16)),
     Column("sealed_key", LargeBinary),
     Column("payload", LargeBinary),
-    Column("erase_at", _Key, nullable=False),
+    Column("erase_at", _Key),
 )  # fmt: skip
-"""`keten` is the id of the signal that opened it; NULL for an anonymous signal."""
-Index("signals_to_erase", signals.c.erase_at, sqlite_where=text("sealed_key IS NOT NULL"),
-      postgresql_where=text("sealed_key IS NOT NULL"))  # fmt: skip
+"""`keten` is the id of the signal that opened it; NULL for an anonymous signal. `erase_at` is NULL once erased."""
+_erasable = text("erase_at IS NOT NULL")
+Index("signals_to_erase", signals.c.erase_at, sqlite_where=_erasable, postgresql_where=_erasable)
 
 keten_names = Table(
     "keten_names", metadata,
     Column("hash", LargeBinary(16), primary_key=True),
-    Column("keten", _Key, nullable=False),
+    Column("keten", _Key, nullable=False, index=True),
     Column("sealed_name", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -43,6 +44,10 @@ class Consumer(Protocol):
         """Note that these records, and all before them in their topics, need not come again."""
         ...
 
+    def rewind(self) -> None:
+        """Go back to what was committed last: what was polled since could not be handled."""
+        ...
+
     def close(self) -> None:
         """Leave the group; its topics go to another member, from the last commit on."""
         ...
@@ -55,8 +60,12 @@ class Transport(Protocol):
         """Append messages in order. When it returns they are durable; if it raises, none or all are there."""
         ...
 
+    def alone(self, name: str) -> AbstractContextManager[bool]:
+        """Say whether this process is the only one in a block of this name; false if another is in it."""
+        ...
+
     def expire(self) -> int:
-        """Drop what is past its time, but nothing that a group still has to read. Returns how many."""
+        """Drop what is past its time; on ingress topics only what has been read. Returns how many."""
         ...
 
     def consumer(self, group: str | None, prefix: str) -> Consumer:

@@ -8,16 +8,14 @@ there is no time-out to wait for. A member keeps a topic until it closes. Record
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, insert, select
 
-from hub.errors import StopError
+from hub.locks import try_lock
 from hub.storage.tables import log_offsets, log_records, names
 from hub.transport.base import Message, Record
 
@@ -29,7 +27,8 @@ if TYPE_CHECKING:
     from hub.storage.names import Names
 
 _PREFIX: Final = "topic "
-_IN: Final = "topic signals.in."
+_INGRESS: Final = "signals.in."
+_IN: Final = _PREFIX + _INGRESS
 _KEPT_MS: Final = 7 * 86_400_000
 """How long a record is kept that does not say so itself."""
 
@@ -57,6 +56,16 @@ class EmbeddedTransport:
                 for message, item in zip(messages, sealed, strict=True)
             ]
             connection.execute(insert(log_records), rows)
+
+    @contextlib.contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """Hold a lock file while in the block."""
+        descriptor = try_lock(self._locks, name)
+        try:
+            yield descriptor is not None
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
 
     def expire(self) -> int:
         """Delete what is past its time, and on ingress topics has been read."""
@@ -107,17 +116,8 @@ class EmbeddedConsumer:
     def _hold(self, number: int) -> bool:
         if self._group is None or number in self._held:
             return True
-        name = hashlib.sha256(f"{self._group} {number}".encode()).hexdigest()[:32]
-        try:
-            self._locks.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._locks / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as exc:
-            msg = f"the folder of the locks, {self._locks}, cannot be used ({exc.strerror})"
-            raise StopError(msg, "move what is in its place, or check the rights") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
+        descriptor = try_lock(self._locks, f"{self._group} {number}")
+        if descriptor is None:
             return False
         self._held[number] = descriptor
         self._next.pop(number, None)  # what another member committed counts, not what this one remembers
@@ -152,8 +152,14 @@ class EmbeddedConsumer:
                 where = (log_offsets.c.consumer_group == self._group, log_offsets.c.topic == number)
                 if number not in self._held:
                     continue  # the topic went to another member: its offset is no longer ours to move
+                if self._prefix.startswith(_INGRESS):  # recorded, so this copy has done its work
+                    connection.execute(log_records.delete().where(log_records.c.topic == number, log_records.c.id < following))
                 if not connection.execute(log_offsets.update().where(*where).values(next=following)).rowcount:
                     connection.execute(insert(log_offsets).values(consumer_group=self._group, topic=number, next=following))
+
+    def rewind(self) -> None:
+        """Forget what was polled; the next poll begins at the committed offsets."""
+        self._next.clear()
 
     def close(self) -> None:
         """Give the topics back."""

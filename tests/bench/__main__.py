@@ -207,7 +207,7 @@ def safeties() -> dict[str, float]:
         on, off = [], []
         for _ in range(ROUNDS):
             on.append(routed(hub, SAMPLE // 2))
-            with patch("hub.router.seal", new=lambda _key, data: data):
+            with patch("hub.work.seal", new=lambda _key, data: data):
                 off.append(routed(hub, SAMPLE // 2))
     return {"on": statistics.median(on), "off": statistics.median(off)}
 

@@ -160,9 +160,9 @@ class TestEmbeddedTransport(TransportSuite):
     def test_what_came_in_is_dropped_only_after_it_was_handled(self, timed: Transport, clock: MovingClock) -> None:
         timed.send("signals.in.a", messages("a", "b", "c"))
         member = timed.consumer("routers", "signals.in.")
-        member.commit(self.read(member, 2))
         clock.now += 30 * 86_400_000
-        assert timed.expire() == 2
+        assert timed.expire() == 0
+        member.commit(self.read(member, 2))
         member.close()
         assert texts(self.read(timed.consumer("routers", "signals.in."))) == ["c"]
 

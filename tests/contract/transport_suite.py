@@ -91,6 +91,14 @@ class TransportSuite(ABC):
 
     # --- messages -------------------------------------------------------------------------
 
+    def test_what_could_not_be_handled_is_polled_again_by_the_same_member(self, transport: Transport, topic: str) -> None:
+        transport.send(topic, messages("a", "b", "c"))
+        member = transport.consumer("groep", topic)
+        member.commit(self.read(member, 1))
+        assert texts(self.read(member)) == ["b", "c"]
+        member.rewind()
+        assert texts(self.read(member)) == ["b", "c"]
+
     def test_records_come_in_the_order_in_which_they_were_sent(self, transport: Transport, topic: str) -> None:
         transport.send(topic, messages("a", "b"))
         transport.send(topic, messages("c"))

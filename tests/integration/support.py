@@ -65,6 +65,12 @@ def edit(folder: Path, file: str, old: str, new: str, count: int = -1) -> None:
     path.write_text(text.replace(old, new, count), encoding="utf-8")
 
 
+def without_examples(rules: Path, file: str = "vaste-lasten.yaml") -> None:
+    """Take the examples off a rule file: they name what a test changes, or take long."""
+    path = rules / file
+    path.write_text(path.read_text(encoding="utf-8").partition("\nexamples:")[0] + "\n", encoding="utf-8")
+
+
 def limit(rules: Path, number: int | None, per: str = "month") -> None:
     """Set the cap of Eindhoven, and the period over which every cap counts."""
     text = f"    limit: {number}\n" if number is not None else ""

@@ -20,7 +20,7 @@ from hub.domain import terms
 from hub.domain.reasons import ADMISSION
 from hub.domain.signal import LARGEST_SIGNAL
 from hub.domain.view import parse_wire
-from hub.router import Outcome
+from hub.work import Outcome
 from tests.conftest import NOW
 from tests.integration.support import LANDLORD, REFUSED, ROOT, TAX, TILBURG, Cli, Ran, received
 from tests.integration.support import settings as own_settings
@@ -66,8 +66,9 @@ def check(ran: Ran, expected: list[tuple[str, str | None]], *secrets: str) -> No
     assert [(error["code"], error["field"]) for error in result["errors"]] == expected
     assert all(error.keys() == {"code", "field", "message"} and error["message"] for error in result["errors"])
     assert ran.err == ""
+    said = ran.said.replace(result["id"] or "", "").replace(result["signal_id"] or "", "")  # random digits
     for secret in (*secrets, MARK):
-        assert secret not in ran.said
+        assert secret not in said
 
 
 # --- one fault, one code ------------------------------------------------------------------
@@ -136,13 +137,13 @@ DEBTS = [
 @pytest.mark.parametrize(("changed", "code", "field"), ADDRESSES)
 def test_an_address_signal_with_one_fault_is_refused_with_its_code(cli: Cli, changed: dict[str, Any], code: str, field: str | None) -> None:
     data = address_data(**changed)
-    check(cli.publish(data), [(code, field)], *values(without(data, "gemeentecode")), *changed.keys() & {MARK, "toelichting"})
+    check(cli.publish(data), [(code, field)], *values(data), *changed.keys() & {MARK, "toelichting"})
 
 
 @pytest.mark.parametrize(("changed", "code", "field"), DEBTS)
 def test_an_arrear_signal_with_one_fault_is_refused_with_its_code(cli: Cli, changed: dict[str, Any], code: str, field: str | None) -> None:
     data = debt_data(**changed)
-    check(cli.publish(data, participant=LANDLORD, type_=DEBT), [(code, field)], *values(without(data, "contactrol", "gemeentecode")))
+    check(cli.publish(data, participant=LANDLORD, type_=DEBT), [(code, field)], *values(data))
 
 
 @pytest.mark.parametrize("name", [name for name in address_data() if name not in {"bag_id", "adresonderzoek_start"}])
@@ -168,7 +169,7 @@ def test_malformed_json_is_unreadable_and_nothing_else(cli: Cli, raw: bytes) -> 
     check(cli.publish(raw), [("onleesbaar", None)])
 
 
-@pytest.mark.parametrize("depth", [50, 300, 500, 900, 960, 970, 980, 985, 990, 995, 1_000, 1_200])
+@pytest.mark.parametrize("depth", [50, 500, 900, 970, 980, 985, 990, 995, 1_200])
 @pytest.mark.parametrize("where", ["a field", "everything"])
 def test_json_nested_to_any_depth_is_refused_with_a_code(cli: Cli, depth: int, where: str) -> None:
     nested = "[" * depth + f'"{MARK}"' + "]" * depth
@@ -506,6 +507,7 @@ BODIES = st.one_of(
     st.binary(max_size=200),
     st.tuples(st.sampled_from([0, 1, 2, 3, 5, 8, 13, 20, 10**6]), st.binary(max_size=200)).map(lambda pair: frame(*pair)),
 )
+FEWER = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 RANDOM = settings(deadline=None, max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -534,7 +536,7 @@ def test_a_good_avro_signal_with_any_bytes_changed_is_a_coded_refusal_or_right(s
     assert coded(outcome)
 
 
-@RANDOM
+@FEWER
 @given(body=st.binary(max_size=300))
 def test_random_bytes_as_json_are_always_a_coded_refusal(sturdy: Hub, body: bytes) -> None:
     (outcome,) = sturdy.router.process([Received(TILBURG, body)])
@@ -551,7 +553,7 @@ ATTRIBUTES = st.sampled_from(["id", "source", "type", "time", "specversion", "da
                               "traceparent", "dataschema", "ander"])  # fmt: skip
 
 
-@RANDOM
+@FEWER
 @given(changes=st.dictionaries(ATTRIBUTES, JSON, min_size=1, max_size=4))
 def test_an_envelope_with_any_values_is_a_coded_refusal_or_right(sturdy: Hub, changes: dict[str, Any]) -> None:
     good = json.loads(event(sturdy).body)
@@ -560,7 +562,7 @@ def test_an_envelope_with_any_values_is_a_coded_refusal_or_right(sturdy: Hub, ch
     assert coded(outcome)
 
 
-@RANDOM
+@FEWER
 @given(changes=st.dictionaries(st.sampled_from([*address_data(), "ander"]), JSON, min_size=1, max_size=4))
 def test_data_with_any_values_is_a_coded_refusal_or_right(sturdy: Hub, changes: dict[str, Any]) -> None:
     good = json.loads(event(sturdy).body)

@@ -31,6 +31,7 @@ from tests.integration.support import (
     copied,
     edit,
     opened,
+    without_examples,
 )
 from tests.sample import ADDRESS, ANSWER, DEBT, address, address_data, debt_data
 
@@ -405,6 +406,7 @@ def test_every_fault_is_printed_on_a_line_with_its_place(cli: Cli, tmp_path: Pat
 
 def test_a_grant_without_examples_is_a_warning_and_a_fault_when_strict(cli: Cli, tmp_path: Path) -> None:
     cli.rules = copied("rules", tmp_path / "rules")
+    without_examples(cli.rules)
     add_grant(cli.rules, "proef.nieuw", ADDRESS, "handhaving", "gemeentecode", "    when: s.gemeentecode == '0363'")
     ran = ok(cli("rules", "check"))
     assert "warning: " in ran.out
@@ -414,6 +416,7 @@ def test_a_grant_without_examples_is_a_warning_and_a_fault_when_strict(cli: Cli,
 
 def test_a_failing_example_is_a_fault(cli: Cli, tmp_path: Path) -> None:
     cli.rules = copied("rules", tmp_path / "rules")
+    without_examples(cli.rules)
     edit(
         cli.rules,
         "spookbewoning.yaml",
@@ -435,6 +438,8 @@ def test_the_examples_run_and_are_counted(cli: Cli) -> None:
 
 def test_check_holds_contracts_against_what_the_home_has_stored(cli: Cli, tmp_path: Path) -> None:
     cli.schemas = copied("schemas", tmp_path / "schemas")
+    cli.rules = copied("rules", tmp_path / "rules")
+    without_examples(cli.rules)
     publish(cli, debt_data(), participant=LANDLORD, type_=DEBT)
     edit(cli.schemas, f"{DEBT}.avsc", '{"name": "bedrag_cent", "type": "long"', '{"name": "bedrag_cent", "type": "int"')
     ran = cli("rules", "check")

@@ -25,10 +25,10 @@ from hub.client import NewSignal
 from hub.domain import terms
 from hub.errors import RetryLaterError, StopError
 from hub.keys import load_keys
-from hub.router import Work
 from hub.settings import HubSettings
 from hub.storage import database as storage
 from hub.storage.tables import decisions, deliveries, log_records, quota_usage, signals
+from hub.work import Work
 from tests.integration import support
 from tests.integration.support import LANDLORD, ROOT, TAX, TILBURG, Cli, Ran, accepted, amounts, debts, one, opened, received, some_address
 from tests.sample import ADDRESS, address, address_data, debt
@@ -210,6 +210,27 @@ def test_a_write_that_the_operating_system_refuses_is_to_be_tried_again(tmp_path
     ran = program(home, *publish, stdin=many)
     assert ran.code == 0
     assert {result["status"] for result in ran.json} == {"accepted"}
+
+
+def no_files() -> None:
+    """Let the operating system refuse to write any file at all."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, 8))
+
+
+def test_a_first_start_that_cannot_write_says_so_and_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+    ran = program(tmp_path / "home", "run", "--once", before=no_files)
+    assert ran.code in {1, 3}
+    failed(ran, ran.code)
+    assert program(tmp_path / "home", "run", "--once").code == 0
+
+
+def test_a_database_that_may_not_be_written_is_said_to_be_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(cli.home)
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "_PRAGMAS", (*storage._PRAGMAS, "query_only=1"))
+        failed(cli.publish(address_data()), 1, "may not be written", "rights")
+    assert cli.publish(address_data()).code == 0
 
 
 # --- damaged ------------------------------------------------------------------------------

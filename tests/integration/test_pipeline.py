@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ from hub.client import NewSignal
 from hub.codec import Received, frame, write_avro
 from hub.domain import terms
 from hub.domain.ruleset import Grant
-from hub.errors import FaultsError
+from hub.errors import FaultsError, RetryLaterError
 from hub.relay import OUT
-from hub.router import Work
 from hub.storage.tables import State, counters, decisions, deliveries, keten_names, log_records, rejections, rule_sets, signals
 from hub.transport.base import Message
+from hub.work import Work
 from tests.integration import support
 from tests.integration.support import (
     EINDHOVEN,
@@ -633,7 +634,8 @@ def test_after_its_retention_a_signal_is_gone_and_its_decision_stays(hub: Hub, c
     assert [row.sealed_key, row.payload, row.fingerprint, row.subject] == [None] * 4
     assert [delivery.payload for delivery in rows(hub, deliveries)] == [None]
     assert explain.find(hub, receipt.signal_id or "") == told
-    assert one(hub, TILBURG, NewSignal(type=ADDRESS, data=address_data(), id="a-1")).status == "duplicate"
+    again = one(hub, TILBURG, NewSignal(type=ADDRESS, data=address_data(), id="a-1"))
+    assert codes(again) == ["id-hergebruikt"], "what it said is forgotten, so it cannot be called the same"
 
 
 def test_what_was_not_sent_yet_is_not_erased_before_it_is(hub: Hub, clock: MovingClock) -> None:
@@ -684,3 +686,52 @@ def test_many_signals_are_all_erased_when_their_time_comes(hub: Hub, clock: Movi
     assert {row.payload for row in stored(hub, ADDRESS)} == {None}
     assert {row.state for row in rows(hub, deliveries)} == {State.SENT}
     assert len(rows(hub, decisions)) == 1_200
+
+
+def test_a_batch_that_could_not_be_recorded_is_taken_up_again_by_the_same_process(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.send(TILBURG, [address(), address(bag_id="0855010000000025")])
+    consumer = hub.transport.consumer("routers", "signals.in.")
+    with monkeypatch.context() as patched:
+        patched.setattr(type(hub.router), "process", busy)
+        with pytest.raises(RetryLaterError):
+            hub.route_once(consumer)
+    hub.send(TILBURG, [address(bag_id="0855010000000033")])
+    while hub.drain(consumer):
+        pass
+    consumer.close()
+    assert len(received(hub, TAX)) == 3
+
+
+def busy(*_arguments: object, **_options: object) -> None:
+    """Fail as a database does that another process has locked."""
+    msg = "the database is locked by another process"
+    raise RetryLaterError(msg)
+
+
+def test_a_waiting_delivery_does_not_go_to_whom_the_rule_no_longer_names(tmp_path: Path, clock: MovingClock) -> None:
+    rules = support.copied("rules", tmp_path / "rules")
+    with opened(tmp_path / "home", clock, rules) as hub:
+        receipts = [one(hub, LANDLORD, debt(huisnummer=n)) for n in range(1, 53)]
+    flow = (rules / "vaste-lasten.yaml").read_text()
+    changed = flow.replace("    to: schuldhulp\n", "    to: toeslagen\n", 1)
+    (rules / "vaste-lasten.yaml").write_text(changed[: changed.index("examples:")])
+    with opened(tmp_path / "home", clock, rules) as hub:
+        tick(hub, clock, "2026-12-01T00:00")
+        told = explain.find(hub, receipts[-1].signal_id or "")
+        assert told is not None
+        assert [decision.outcome for decision in told.decisions] == ["defer", "expired"]
+
+
+def test_an_organisation_without_an_oin_is_no_test_organisation(tmp_path: Path, clock: MovingClock) -> None:
+    rules = support.copied("rules", tmp_path / "rules")
+    register = rules / "participants.yaml"
+    register.write_text(re.sub(r'(id: toeslagen,.*?), oin: "[0-9]+"', r"\1", register.read_text()))
+    with opened(tmp_path / "home", clock, rules) as hub:
+        receipt = accepted(hub, TILBURG, address())
+        told = explain.find(hub, receipt.signal_id or "")
+        assert told is not None
+        assert [decision.reason for decision in told.decisions] == ["grondslag-te-toetsen"]
+
+
+def test_a_desk_code_that_holds_a_bsn_is_refused(hub: Hub) -> None:
+    assert "bevat-bsn" in codes(one(hub, TILBURG, address(contactrol="999990019")))

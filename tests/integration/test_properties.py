@@ -8,11 +8,12 @@ was drawn and the grants as they were written.
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
@@ -23,8 +24,10 @@ from zoneinfo import ZoneInfo
 
 import avro.io
 import avro.schema
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import func, select
 
 from hub.admission import admit
@@ -39,13 +42,17 @@ from hub.quotas import stands
 from hub.router import Outcome
 from hub.rulebook import Rulebooks
 from hub.settings import HubSettings
-from hub.storage.tables import deliveries, quota_usage, refusal_counts, rejections, signals
+from hub.storage.tables import State, deliveries, quota_usage, refusal_counts, rejections, signals
 from tests.strategies import (
+    FLOWS,
+    INFORMED,
     LOCAL,
     MOMENTS,
     PUBLISHER,
+    QUESTION,
     RECIPIENTS,
     RECORDS,
+    REPORT,
     TYPE,
     Binary,
     GrantSpec,
@@ -55,6 +62,8 @@ from tests.strategies import (
     data_of,
     decided,
     missing,
+    oin,
+    own_files,
     send_all,
     stream_content,
     wired_hub,
@@ -199,7 +208,7 @@ def check_view(world: World, records: Sequence[Mapping[str, Any]], now: int, *, 
     content = world.content()
     if real_topics:
         with tempfile.TemporaryDirectory() as folder:
-            hub = _opened(Path(folder), content, now)
+            hub = on_disk(Path(folder), content, now)
             try:
                 sent = _published(hub, world, records)
                 hub.run_once()
@@ -219,7 +228,8 @@ def check_view(world: World, records: Sequence[Mapping[str, Any]], now: int, *, 
     hub.close()
 
 
-def _opened(folder: Path, content: Mapping[str, str], now: int) -> Hub:
+def on_disk(folder: Path, content: Mapping[str, str], now: int) -> Hub:
+    """Write the files and open a hub on them, with topics."""
     for name, text in content.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
@@ -282,7 +292,7 @@ def published(draw: st.DrawFn) -> tuple[World, list[dict[str, Any]], int]:
     return world, draw(st.lists(data_of(world.nodes), min_size=1, max_size=3)), draw(MOMENTS)
 
 
-@settings(QUICK, max_examples=150)
+@settings(QUICK, max_examples=80)
 @given(published(), st.integers(0, 29))
 def test_no_delivered_byte_says_what_was_not_granted(case: tuple[World, list[dict[str, Any]], int], draw: int) -> None:
     check_view(*case, real_topics=draw == 0)
@@ -343,7 +353,7 @@ def judged(draw: st.DrawFn) -> tuple[World, list[dict[str, Any]], int]:
     return world, draw(st.lists(data_of(world.nodes), min_size=1, max_size=3)), draw(MOMENTS)
 
 
-@settings(QUICK, max_examples=100)
+@settings(QUICK, max_examples=50)
 @given(judged())
 def test_the_same_inputs_give_the_same_decision(case: tuple[World, list[dict[str, Any]], int]) -> None:
     check_same_decision(*case)
@@ -379,11 +389,11 @@ def _handled(records: Sequence[Received | Binary], cuts: Iterable[int]) -> tuple
     received = [_on_the_wire(hub, record) for record in records]
     outcomes: list[Outcome] = []
     edges = sorted({0, len(received), *(cut % (len(received) + 1) for cut in cuts)})
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         outcomes += hub.router.process(received[start:end])
     count = Counter(outcome.status for outcome in outcomes)
     assert count["accepted"] + count["rejected"] + count["duplicate"] == len(received)
-    accepted = [outcome.signal_id for outcome in outcomes if outcome.status == "accepted"]
+    accepted = [outcome.signal_id or b"" for outcome in outcomes if outcome.status == "accepted"]
     assert len(accepted) == len(set(accepted)), "a signal is accepted once"
     assert all(outcome.faults for outcome in outcomes if outcome.status == "rejected"), "a refusal has reasons"
     books = _books(hub)
@@ -425,7 +435,7 @@ def _books(hub: Hub) -> dict[str, Any]:
         }
 
 
-@settings(QUICK, max_examples=120)
+@settings(QUICK, max_examples=60)
 @given(RECORDS, st.lists(st.integers(1, 30), max_size=6))
 def test_accepted_refused_and_duplicate_make_up_what_was_received_however_it_was_cut_in_batches(
     records: list[Received | Binary], cuts: list[int]
@@ -453,7 +463,8 @@ class QuotaMachine(RuleBasedStateMachine):
 
     @initialize(per=st.sampled_from(["day", "month", "year"]), limit=st.integers(0, 4), start=st.sampled_from(STARTS))
     def open(self, per: str, limit: int, start: str) -> None:
-        self.per, self.limit, self.granted = per, limit, True
+        self.per, self.granted = per, True
+        self.limit: int | None = limit
         self.clock = MovingClock(int(datetime.fromisoformat(start).replace(tzinfo=AMSTERDAM).timestamp() * 1000))
         self.hub, self.wire = wired_hub(metered_rules(limit, per, True), self.clock.now)  # noqa: FBT003
         self.hub.now_ms = self.clock
@@ -481,10 +492,15 @@ class QuotaMachine(RuleBasedStateMachine):
     def publish(self, wanted: list[tuple[str, bool]]) -> None:
         self.accepted(wanted, self.hub.router.process(self.events(wanted)))
 
-    def accepted(self, wanted: Sequence[tuple[str, bool]], outcomes: Sequence[Outcome]) -> None:
+    def accepted(self, wanted: Sequence[tuple[str, bool]], outcomes: Sequence[Outcome], *, may_fail: int = 0) -> None:
         first = self.number - len(wanted) + 1
         for number, (place, urgent), outcome in zip(range(first, self.number + 1), wanted, outcomes, strict=True):
-            assert outcome.status == "accepted" and outcome.signal_id is not None
+            if outcome.status == "rejected" and may_fail:
+                assert [fault.code for fault in outcome.faults] == ["interne-fout"]
+                may_fail -= 1
+                continue
+            assert outcome.status == "accepted"
+            assert outcome.signal_id is not None
             self.place[outcome.signal_id], self.urgent[outcome.signal_id] = place, urgent
             self.arrived[outcome.signal_id] = number
             self.outcomes["accepted"] += self.granted
@@ -502,10 +518,7 @@ class QuotaMachine(RuleBasedStateMachine):
         wanted = [(place, False), *wanted]
         with mock.patch.object(self.hub.keys, "delivery_id", fails_once):
             outcomes = self.hub.router.process(self.events(wanted))
-        if self.granted:
-            assert [fault.code for fault in outcomes[0].faults] == ["interne-fout"]
-            wanted, outcomes = wanted[1:], outcomes[1:]
-        self.accepted(wanted, outcomes)
+        self.accepted(wanted, outcomes, may_fail=1)
 
     @rule(wanted=st.lists(st.tuples(st.sampled_from(PLACES), st.booleans()), min_size=1, max_size=6))
     def try_out(self, wanted: list[tuple[str, bool]]) -> None:
@@ -588,7 +601,9 @@ class QuotaMachine(RuleBasedStateMachine):
             return
         with self.hub.database.read() as connection:
             grant = self.hub.names.find(connection, GRANT)
-            rows = connection.execute(select(deliveries.c.state, func.count()).where(deliveries.c.grant == grant).group_by(deliveries.c.state))
+            rows = connection.execute(
+                select(deliveries.c.state, func.count()).where(deliveries.c.grant == grant).group_by(deliveries.c.state)
+            )
             states: Counter[int] = Counter({row[0]: row[1] for row in rows})
         waiting = sum(map(len, self.queue.values()))
         went = self.outcomes["deliver"] + self.outcomes["released"]
@@ -621,4 +636,200 @@ class QuotaMachine(RuleBasedStateMachine):
 
 
 TestAQuotaIsNeverPassed = QuotaMachine.TestCase
-TestAQuotaIsNeverPassed.settings = settings(QUICK, max_examples=40, stateful_step_count=25)
+TestAQuotaIsNeverPassed.settings = settings(QUICK, max_examples=25, stateful_step_count=25)
+
+
+# --- one person, one pseudonym --------------------------------------------------------------------
+
+PERSON: Final = "nl.proef.persoon.v1"
+
+
+@cache
+def person_rules() -> RuleSet:
+    """Return rules under which two recipients get one type in each of two flows."""
+    text = {"type": ["null", "string"], "default": None, "privacy": "address"}
+    schema = {
+        "type": "record", "name": "Persoon", "namespace": "nl.proef.v1",
+        "signal": {"type": PERSON, "publishers": ["bron-a"], "retention": "P6M",
+                   "subject": ["postcode", "huisnummer", "huisletter", "huisnummertoevoeging", "geboortedatum"]},
+        "fields": [
+            {"name": "postcode", "type": "string", "format": "postcode", "privacy": "address"},
+            {"name": "huisnummer", "type": "int", "privacy": "address"},
+            {"name": "huisletter", "pattern": "^[A-Za-z]$", **text},
+            {"name": "huisnummertoevoeging", "pattern": "^[A-Za-z0-9 -]{1,4}$", **text},
+            {"name": "geboortedatum", "type": ["null", {"type": "int", "logicalType": "date"}], "default": None, "privacy": "identifier"},
+            {"name": "betrokkene_geinformeerd", "privacy": "code", "default": "NVT",
+             "type": {"type": "enum", "name": "Geinformeerd", "symbols": list(INFORMED), "default": "NVT"}},
+            {"name": "contactrol", "type": "string", "privacy": "organisation", "default": "loket"},
+        ],
+    }  # fmt: skip
+    people = [{"id": name, "name": name, "oin": oin(i)} for i, name in enumerate(("bron-a", "bron-b", "teller"), 1)]
+    content = {
+        **own_files(), f"schemas/{PERSON}.avsc": json.dumps(schema), "rules/participants.yaml": json.dumps({"participants": people}),
+        "rules/grounds.yaml": json.dumps({"grounds": [{"id": "grond", "text": "Grond", "status": "vastgesteld", "source": "proef"}]}),
+    }  # fmt: skip
+    for flow in FLOWS:
+        grants = [
+            {"id": f"{flow}.{to}", "signal": PERSON, "to": to, "legal_basis": ["grond"], "retention": "P6M",
+             "fields": ["contactrol"], "explain": "U krijgt dit."}
+            for to in ("teller", "bron-b")
+        ]  # fmt: skip
+        content[f"rules/{flow}.yaml"] = json.dumps(
+            {"flow": flow, "purpose": "Proef", "activity": "https://voorbeeld.example", "grants": grants}
+        )
+    return load(content).unwrap()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person at an address, in one spelling."""
+
+    digits: int
+    letters: str
+    number: int
+    letter: str | None
+    addition: str | None
+    born: date | None
+
+    def spelled(self, *, gap: bool, low: bool, wide: bool) -> dict[str, Any]:
+        """Return the same person as some register would write it."""
+        letters = self.letters.lower() if low else self.letters
+        addition = self.addition if self.addition is None or not wide else f" {self.addition}"[:4].ljust(len(self.addition))
+        return {
+            "postcode": f"{self.digits}{' ' if gap else ''}{letters}", "huisnummer": self.number,
+            "huisletter": self.letter and (self.letter.lower() if low else self.letter),
+            "huisnummertoevoeging": addition and (addition.lower() if low else addition),
+            "geboortedatum": self.born and self.born.isoformat(),
+        }  # fmt: skip
+
+
+PERSONS: Final = st.builds(
+    Person, st.integers(1000, 1003), st.sampled_from(["AB", "AC", "ZZ"]), st.integers(1, 12), st.sampled_from([None, "A", "B"]),
+    st.sampled_from([None, "BIS", "2", "1 A"]), st.none() | st.dates(date(1930, 1, 1), date(1930, 1, 3)),
+)  # fmt: skip
+SPELLINGS: Final = st.fixed_dictionaries({name: st.booleans() for name in ("gap", "low", "wide")})
+Spelling = dict[str, bool]
+
+
+def check_pseudonyms(one: Person, other: Person, first: Spelling, second: Spelling) -> None:
+    """Publish one person in two spellings and another person: who can tell whom apart?"""
+    hub, wire = wired_hub(person_rules(), NOW)
+    wanted = [one.spelled(**first), one.spelled(**second), other.spelled(**first)]
+    receipts = hub.publish("bron-a", [NewSignal(type=PERSON, data=data) for data in wanted])
+    assert [receipt.status for receipt in receipts] == ["accepted"] * 3
+    send_all(hub)
+    seen: dict[tuple[str, str], list[str]] = {}
+    for recipient, message in wire.delivered():
+        flow = message.headers["ce_grantid"].decode().split(".")[0]
+        seen.setdefault((recipient, flow), []).append(message.headers["ce_subject"].decode())
+    assert len(seen) == 4
+    for same, again, someone_else in seen.values():
+        assert same == again, "one person has one pseudonym, however it is spelled"
+        assert (same == someone_else) == (one == other), "two persons have two"
+    assert len({subject for subjects in seen.values() for subject in subjects}) == 4 * (1 + (one != other)), (
+        "no two recipients or flows share one"
+    )
+    hub.close()
+    searched["persons"] += 2
+
+
+@settings(QUICK, max_examples=60)
+@given(PERSONS, PERSONS, SPELLINGS, SPELLINGS)
+def test_a_person_has_one_pseudonym_per_recipient_and_flow_however_the_address_is_spelled(
+    one: Person, other: Person, first: Spelling, second: Spelling
+) -> None:
+    check_pseudonyms(one, other, first, second)
+
+
+# --- single cases that the searches came upon -----------------------------------------------------
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Hub]:
+    """A hub on disk with the small rule set."""
+    hub = on_disk(tmp_path, stream_content(1), NOW)
+    yield hub
+    hub.close()
+
+
+def report(number: int, place: str = "0772", **more: Any) -> NewSignal:
+    """Return a report that meets every condition."""
+    return NewSignal(type=REPORT, data={"gemeentecode": place, "nummer": number, "postcode": "5611AB", "dringend": False}, **more)
+
+
+def changed(content: Mapping[str, str], change: Callable[[dict[str, Any]], None]) -> RuleSet:
+    """Return a version of the small rule set in which the grant of the report is changed."""
+    flow = json.loads(content["rules/proef.yaml"])
+    change(flow["grants"][0])
+    return load({**content, "rules/proef.yaml": json.dumps(flow)}).unwrap()
+
+
+def test_what_a_dry_run_says_opens_no_door_to_a_keten_of_another(opened: Hub) -> None:
+    tried = opened.router.process([opened.encode("bron-a", report(1))], dry_run=True)[0]
+    handle = opened.receipt(tried).correlation
+    assert opened.publish("bron-b", [report(1)])[0].status == "accepted"
+    joined = opened.publish("bron-a", [report(2, correlation=handle)])[0]
+    with opened.database.read() as connection:
+        ketens = connection.execute(select(signals.c.keten).where(signals.c.subject.is_not(None))).scalars().all()
+    assert len(set(ketens)) == len(ketens), f"two publishers are in one keten; the second was {joined.status}"
+
+
+def test_what_a_dry_run_says_stops_no_batch_when_it_is_used_later(opened: Hub) -> None:
+    tried = opened.router.process([opened.encode("bron-a", report(1))], dry_run=True)[0]
+    handle = opened.receipt(tried).correlation
+    found = opened.publish("bron-a", [report(2, correlation=handle), report(3)])
+    assert found[1].status == "accepted"
+
+
+def test_a_waiting_delivery_does_not_leave_for_whom_the_rule_no_longer_names(opened: Hub) -> None:
+    opened.publish("bron-a", [report(1), report(2)])
+    opened.rulebooks.adopt(changed(stream_content(9), lambda grant: grant.update(to="teller")))
+    opened.clock.run_once()
+    outcomes = [outcome for *_, recipient, grant, outcome, _ in decided(opened) if (recipient, grant) == ("hulp.0772", GRANT)]
+    assert outcomes == ["deliver", "defer", "expired"]
+
+
+def test_a_waiting_delivery_of_a_rule_that_is_now_about_another_type_expires(opened: Hub) -> None:
+    opened.publish("bron-a", [report(1), report(2)])
+
+    def moved(grant: dict[str, Any]) -> None:
+        del grant["requires"], grant["quota"]
+        grant.update(signal=QUESTION, fields=["nummer"])
+
+    opened.rulebooks.adopt(changed(stream_content(9), moved))
+    opened.clock.run_once()
+    outcomes = [outcome for *_, recipient, grant, outcome, _ in decided(opened) if (recipient, grant) == ("hulp.0772", GRANT)]
+    assert outcomes == ["deliver", "defer", "expired"]
+
+
+def test_a_cap_that_cannot_be_worked_out_holds_up_no_other_queue(tmp_path: Path) -> None:
+    divisors = {
+        "0772": [{"value": 1, "from": "2026-01-01", "source": "proef"}],
+        "*": [{"value": 1, "from": "2026-01-01", "source": "proef"}],
+    }
+    content = {**stream_content(1), "rules/settings.yaml": json.dumps({"noemer": divisors})}
+    metered = changed(content, lambda grant: grant["quota"].update(limit="1 / cfg.noemer"))
+    hub = on_disk(tmp_path, metered.content, NOW)
+    hub.publish("bron-a", [report(1), report(2), report(3, "0855"), report(4, "0855")])
+    divisors["0772"][0]["value"] = 0
+    hub.rulebooks.adopt(load({**metered.content, "rules/settings.yaml": json.dumps({"noemer": divisors})}).unwrap())
+    hub.now_ms.now += 31 * 86_400_000  # type: ignore[attr-defined]
+    hub.clock.run_once()
+    with hub.database.read() as connection:
+        queues = connection.execute(select(deliveries.c.queue).where(deliveries.c.state == State.WAITING)).scalars().all()
+        waiting = {hub.names.name(connection, queue) for queue in queues}
+    hub.close()
+    assert "grens|afspraak|hulp.0855" not in waiting
+
+
+def test_a_condition_on_the_keten_does_not_depend_on_what_else_the_hub_stored() -> None:
+    content = stream_content(9)
+    rules = changed(content, lambda grant: grant.update(when="size(e.correlationid) < 2"))
+    said = []
+    for stored_before in (1, 12):
+        hub = open_for_examples(rules, MovingClock(NOW))
+        hub.publish("bron-b", [NewSignal(type=QUESTION, data={"gemeentecode": "0772", "nummer": 1})] * stored_before)
+        hub.publish("bron-a", [report(1, correlation="zaak-1", id="een"), report(2, correlation="zaak-1", id="twee")])
+        said.append([row[3:] for row in decided(hub) if row[2] == REPORT])
+        hub.close()
+    assert said[0] == said[1]

@@ -43,6 +43,7 @@ from tests.integration.support import (
     outcomes,
     received,
     tick,
+    without_examples,
 )
 from tests.sample import DEBT, debt, debt_data
 
@@ -370,8 +371,7 @@ def test_who_was_to_receive_it_and_left_the_hub_does_not_get_it(tmp_path: Path, 
     limit(rules, 1)
     with opened(tmp_path / "home", clock, rules) as hub:
         receipts = debts(hub, [1, 2])
-    file = rules / "vaste-lasten.yaml"
-    file.write_text(file.read_text(encoding="utf-8").partition("\nexamples:")[0], encoding="utf-8")  # they name who is gone
+    without_examples(rules)
     edit(rules, "participants.yaml", 'name: Schuldhulpverlening, government: true, per_municipality: all, oin: "0000009900000011{gemeentecode}"',
          'name: Schuldhulpverlening, government: true, per_municipality: {"0344": {oin: "00000099000000110344"}}')  # fmt: skip
     with opened(tmp_path / "home", clock, rules) as hub:
