@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from hub.codec import AVRO, UnreadableError, open_envelope, unframe, write_avro
+from hub.domain.contract import value_at
 from hub.domain.data import parse_moment
 from hub.domain.formats import holds_bsn
 from hub.domain.reasons import text_of
@@ -72,7 +73,7 @@ class _Admission:
         type_name = type_name if isinstance(type_name, str) else ""
         if forbidden := self.ruleset.forbids(type_name):
             fault = Fault("verboden-type", None, f"{text_of('verboden-type')} {forbidden.text}")
-            return Refused((fault,), id_, key, None, self.publisher, keep=False)
+            return Refused((fault,), id_, key, None, self.publisher, forbidden.code, keep=False)
         time_ms = self.check_attributes()
         rules = self.ruleset.types.get(type_name)
         data: Any = None
@@ -89,7 +90,7 @@ class _Admission:
         links = [self.attributes.get(name) for name in _LINKS]
         return Signal(
             rules=rules, publisher=self.publisher, id=id_, signal_id=key, time_ms=time_ms, data=data,
-            encoded=self.encoded or write_avro(rules.wire, data), municipality=_dotted(data, field) if field else None,
+            encoded=self.encoded or write_avro(rules.wire, data), municipality=value_at(data, field.split(".")) if field else None,
             correlation=links[0], cause=links[1], replaces=links[2],
         )  # fmt: skip
 
@@ -154,7 +155,7 @@ class _Admission:
             return None
         self.faults += [_fault(code, field) for code, field in issues]
         field = rules.contract.municipality
-        if not issues and field and not self.publisher.covers(_dotted(data, field)):
+        if not issues and field and not self.publisher.covers(value_at(data, field.split("."))):
             self.faults.append(_fault("gemeente-niet-toegestaan", field))
         return data
 
@@ -171,10 +172,3 @@ _is_random_uuid: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[
 """A UUID of RFC 9562. Its digits can pass the 11-proef by chance, and it must not be refused for that."""
 _is_handle: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 """What the hub itself gives out; random digits too."""
-
-
-def _dotted(data: dict[str, Any], path: str) -> Any:
-    value: Any = data
-    for name in path.split("."):
-        value = value[name]
-    return value

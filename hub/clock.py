@@ -152,7 +152,11 @@ class _Release:
         counted = None
         if grant.quota is not None:
             conditions = deciding.Conditions(ruleset, signal, Circumstances(work.now, work.today))
-            limit = quota.limit_of(grant.quota, conditions.under(agreement))
+            try:
+                limit = quota.limit_of(grant.quota, conditions.under(agreement))
+            except ValueError:
+                log.error("condition_failed", rule=grant.id, type=rules.contract.type)
+                return None
             _, count = work.batch.count(name(connection, self.key), quota.period(grant.quota, work.today))
             if limit is not None and count.used >= limit:
                 return None

@@ -19,7 +19,6 @@ import fastavro
 
 from hub.domain.signal import Envelope
 
-STRUCTURED: Final = "application/cloudevents+json"
 AVRO: Final = "application/avro"
 _FRAME: Final = struct.Struct(">bI")
 _MAGIC: Final = 0

@@ -120,11 +120,20 @@ def _masked(hub: Hub, event: Received) -> Any:
         rules = types.get(str(envelope.attributes.get("type")))
         if rules is None:
             return None
-        data = read_avro(rules.wire, unframe(envelope.data)[1]) if envelope.wire else envelope.data
+        data = _wire_data(hub, rules, envelope.data) if envelope.wire else envelope.data
     except UnreadableError:
         return None
     _, issues = (rules.check_wire if envelope.wire else rules.check_json)(data)
     return _mask(data, rules, {field for _, field in issues}, ()) if isinstance(data, dict) else None
+
+
+def _wire_data(hub: Hub, rules: TypeRules, value: bytes) -> Any:
+    """Read Avro under the contract that it was written with; bytes under another lie elsewhere."""
+    schema_id, avro = unframe(value)
+    writer = hub.rulebooks.wire_schema(schema_id, rules.contract.type)
+    if writer is None:
+        raise UnreadableError
+    return read_avro(writer, avro, rules.wire)
 
 
 def _mask(value: Any, rules: TypeRules, faulty: set[str], path: tuple[str, ...]) -> Any:

@@ -77,7 +77,8 @@ class Router:
                 work.finish()
                 _undo_if(dry_run)
         except _UndoError:
-            pass
+            # The keten that a dry run would open may be another's tomorrow: no handle of it goes out.
+            return [outcome._replace(keten=None) for outcome in outcomes]
         return outcomes
 
     def _admit(self, event: Received, book: Rulebook, now: int) -> Signal | Refused:

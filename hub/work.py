@@ -15,6 +15,7 @@ from hub.batch import Batch, Stored
 from hub.codec import Received, write_avro
 from hub.domain import decide as deciding
 from hub.domain import quota, terms
+from hub.domain.contract import value_at
 from hub.domain.decide import Circumstances, Decision, decide
 from hub.domain.formats import canonical
 from hub.domain.reasons import text_of
@@ -126,7 +127,7 @@ class Work:
         place = self._place(signal)
         if isinstance(place, Fault):
             return self._reject(event, signal, (place,))
-        circumstances = Circumstances(self.now, self.today, str(place.keten or ""), place.cause.publisher if place.cause else None)
+        circumstances = Circumstances(self.now, self.today, self._opaque(place.keten), place.cause.publisher if place.cause else None)
         verdict = decide(self.book.ruleset, signal, circumstances)
         for where in verdict.alarms:
             log.error("condition_failed", rule=where, type=signal.rules.contract.type)
@@ -141,6 +142,10 @@ class Work:
             raise
         return Outcome("accepted", signal.id, signal.signal_id, signal.publisher.id, signal.correlation, keten,
                        decisions=tuple(zip(verdict.decisions, outcomes, strict=True)))  # fmt: skip
+
+    def _opaque(self, keten: int | None) -> str:
+        """Return what conditions see of a keten: equal within it, and nothing else to learn from."""
+        return "" if keten is None else self.keys.fingerprint(b"keten %d" % keten).hex()
 
     # --- where a signal belongs -----------------------------------------------------------
 
@@ -184,10 +189,8 @@ class Work:
         contract = signal.rules.contract
         parts = []
         for name in contract.subject or ():
-            value: Any = signal.data
             leaf = contract.leaves[name]
-            for part in leaf.path:
-                value = None if value is None else value[part]
+            value = value_at(signal.data, leaf.path)
             parts.append("" if value is None else canonical(leaf.format, str(value)))
         return self.keys.subject("\x1f".join(parts))
 
@@ -297,7 +300,7 @@ class Work:
         """Keep the bytes and tell the publisher, unless nothing may be kept; refusing twice is once."""
         publisher = refused.publisher
         if not refused.keep or publisher is None:
-            self._count_refusal(refused.faults[0].code)
+            self._count_refusal(refused.counted_as or refused.faults[0].code)
         else:
             fingerprint = self.keys.fingerprint(publisher.id.encode() + b"\0" + _raw(event))
             if not self.batch.refused_before(fingerprint):

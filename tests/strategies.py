@@ -207,7 +207,7 @@ def moment_text(ms: int, offset: int) -> str:
 _VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
     "tekst": st.one_of(st.text(_TEXT, max_size=40), st.integers(0, 2**40).map(lambda n: f"geheim «{n:x}»")),
     "kort": st.text(_TEXT, max_size=5),
-    "patroon": st.integers(0, 10**9).map(lambda n: f"KM-{n}"),
+    "patroon": st.integers(0, 10**8 - 1).map(lambda n: f"KM-{n}"),  # nine digits could be a BSN
     "bsn": st.integers(1, 10**8 - 100).map(make_bsn),
     "gemeentecode": st.integers(1, 1998).map(lambda n: f"{n:04d}"),
     "bag-id": _digits(16),

@@ -143,7 +143,7 @@ def deliveries(context: typer.Context, recipient: str, as_json: bool = JSON) -> 
     ctx: Context = context.obj
     with ctx.hub(adopt=False) as hub:
         if hub.rulebooks.current.ruleset.participants.find(recipient) is None:
-            raise UsageError(f"there is no participant {recipient}", "see participants.yaml")
+            raise UsageError("there is no such participant", "see participants.yaml")
         found = []
         for record in hub.received_by(recipient):
             try:
@@ -166,7 +166,7 @@ def why(context: typer.Context, id_: str = typer.Argument(..., metavar="ID"), as
     with ctx.hub(adopt=False) as hub:
         found = explain.find(hub, id_)
         if found is None:
-            raise RefusedError(["onbekend"], f"nothing is known under the id {id_}", "give a signal_id or a delivery_id")
+            raise RefusedError(["onbekend"], "nothing is known under that id", "give a signal_id or a delivery_id")
         if as_json:
             show_json(found.as_json())
         else:

@@ -30,7 +30,7 @@ from google.protobuf import (
 
 from hub.domain import celtree, terms
 from hub.domain.celcheck import Kind, Walk
-from hub.domain.contract import split_null
+from hub.domain.contract import split_null, value_at
 
 if TYPE_CHECKING:
     from hub.domain.contract import Contract, Leaf
@@ -231,12 +231,7 @@ def _to_cel(kind: str) -> Callable[[Any], Any]:
 
 
 def _read(path: tuple[str, ...], convert: Callable[[Any], Any], data: dict[str, Any]) -> Any:
-    value: Any = data
-    for name in path:
-        if value is None:
-            return None
-        value = value[name]
-    return convert(value)
+    return convert(value_at(data, path))
 
 
 def _list_to_cel(leaves: dict[tuple[str, ...], Leaf], items: list[Any] | None) -> Any:

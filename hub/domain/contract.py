@@ -6,6 +6,7 @@ one is in `contractfile`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -74,3 +75,12 @@ def split_null(avro: Any) -> tuple[Any, bool]:
     if isinstance(avro, list) and len(avro) == 2 and "null" in avro:  # noqa: PLR2004
         return next(branch for branch in avro if branch != "null"), True
     return avro, False
+
+
+def value_at(data: Any, path: Iterable[str]) -> Any:
+    """Return the value of a leaf in a signal's data; None if it, or a record on the way, is null."""
+    for name in path:
+        if data is None:
+            return None
+        data = data[name]
+    return data

@@ -51,7 +51,7 @@ def checker(contract: Contract, *, json: bool) -> Callable[[Any], tuple[Any, lis
 
 
 def _record(avro: dict[str, Any], names: dict[str, Any], *, json: bool) -> Check:
-    fields = [(f["name"], _field(f, names, json=json), f.get("default", _MISSING)) for f in avro["fields"]]
+    fields = [(f["name"], _field(f, names, json=json), _default(f, names)) for f in avro["fields"]]
 
     def check(value: Any, path: str, issues: list[Issue]) -> Any:
         if type(value) is not dict:
@@ -75,6 +75,11 @@ def _record(avro: dict[str, Any], names: dict[str, Any], *, json: bool) -> Check
         return result
 
     return check
+
+
+def _default(field: dict[str, Any], names: dict[str, Any]) -> Any:
+    """Return what a field gets when it is left out: wire values, with the defaults of the fields inside it."""
+    return _field(field, names, json=False)(field["default"], "", []) if "default" in field else _MISSING
 
 
 def _field(field: dict[str, Any], names: dict[str, Any], *, json: bool) -> Check:

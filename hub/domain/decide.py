@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from hub.domain.contract import value_at
 from hub.domain.grants import ADDRESSEE, PUBLISHER
 from hub.domain.reasons import REASONS, text_of
 from hub.domain.registers import covering
@@ -188,7 +189,7 @@ def obstacle(ruleset: RuleSet, grant: Grant, recipient_id: str, signal: Signal) 
     if recipient.id == signal.publisher.id:
         return "eigen-signaal"
     secrecy = signal.rules.contract.secrecy
-    if secrecy is not None and not recipient.government and _read(signal.data, secrecy):
+    if secrecy is not None and not recipient.government and value_at(signal.data, secrecy.split(".")):
         return "brp-geheimhouding"
     if not grant.settled and not (recipient.is_test and signal.publisher.is_test):
         return "grondslag-te-toetsen"
@@ -206,10 +207,3 @@ def still_holds(ruleset: RuleSet, grant_id: str, signal: Signal, recipient: str,
     if (grant.agreements and agreement is None) or obstacle(ruleset, grant, recipient, signal) is not None:
         return None
     return grant, agreement
-
-
-def _read(data: dict[str, Any], dotted: str) -> Any:
-    value: Any = data
-    for name in dotted.split("."):
-        value = value[name]
-    return value

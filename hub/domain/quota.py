@@ -29,7 +29,7 @@ class Count:
     def take(self, limit: int | None) -> bool:
         """Take a place if there is one and nobody waits for it; else join the queue."""
         self.changed = True
-        if limit is not None and (self.waiting or self.used >= limit):
+        if self.waiting or (limit is not None and self.used >= limit):
             self.waiting += 1
             return False
         self.used += 1

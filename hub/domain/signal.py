@@ -69,6 +69,8 @@ class Refused:
     """None if the id itself is at fault: then it is repeated nowhere."""
     type: str | None = None
     publisher: Participant | None = None
+    counted_as: str | None = None
+    """The code to count it under when nothing else is kept; that of the first fault if absent."""
     keep: bool = True
     """Whether the bytes may be kept: not of strangers, not of forbidden types."""
 

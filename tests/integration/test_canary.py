@@ -44,10 +44,10 @@ from hub.domain.ruleset import RuleSet
 from hub.domain.signal import Signal
 from hub.errors import HubError
 from hub.quotas import stands
-from hub.router import Outcome
 from hub.settings import HubSettings
 from hub.telemetry import configure
 from hub.transport.base import Message
+from hub.work import Outcome
 from tests.sample import ADDRESS, ANSWER, DEBT, INVESTIGATED, address_data, debt_data
 from tests.strategies import INFORMED, make_bsn
 
@@ -521,7 +521,7 @@ def refused_data(aviary: Aviary) -> list[dict[str, Any]]:
         aviary.everything(sinds="1921-03-04T05:06"), aviary.everything(gba=bird), aviary.everything(gba="19221301"), aviary.everything(cjib=bird),
         aviary.everything(bedrag=f"8642097531{0:03d}"), aviary.everything(bedrag=10**30 + 8642097531000), aviary.everything(bedrag=8642097531.5),
         aviary.everything(kenmerk=f"{bird} zonder KK"), aviary.everything(brin=bird), aviary.everything(oin=bird), aviary.everything(soort=bird),
-        aviary.everything(deler=bird), aviary.everything(contactrol=bird * 9), aviary.everything(**{f"{bird.lower()}_veld": bird}),
+        aviary.everything(deler=bird), aviary.everything(contactrol=bird * 9), aviary.everything(contactrol=aviary.bsn("fout.als-bureau")), aviary.everything(**{f"{bird.lower()}_veld": bird}),
         {name: value for name, value in aviary.everything().items() if name not in {"bsn", "cjib"}}, aviary.everything(teller=0), aviary.everything(teller=14),
         {bird: bird}, {"data": bird},
     ]  # fmt: skip
@@ -738,13 +738,13 @@ def fail_inside(flight: Flight) -> None:
         return decide
 
     with flight.patch.context() as patch:
-        patch.setattr("hub.router.decide", breaks(ValueError))
+        patch.setattr("hub.work.decide", breaks(ValueError))
         (outcome,) = flight.process(hub, Received(TILBURG, body(event(TILBURG, EVERYTHING, "intern", data))))
     assert [fault.code for fault in outcome.faults] == ["interne-fout"]
     for recipient in EVERYWHERE:  # it is replayed later
         flight.expect(recipient, data, GRANTED[recipient])
     with flight.patch.context() as patch:
-        patch.setattr("hub.router.decide", breaks(RuntimeError))
+        patch.setattr("hub.work.decide", breaks(RuntimeError))
         flight.run("publish", "--as", TILBURG, "--type", EVERYTHING, "--data", "-", "--json", stdin=body(data))
     with hub.database.write() as connection:
         connection.exec_driver_sql("CREATE TRIGGER stop BEFORE INSERT ON signals BEGIN SELECT RAISE(ABORT, 'stop'); END")

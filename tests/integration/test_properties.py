@@ -36,13 +36,13 @@ from hub.client import NewSignal
 from hub.codec import Received, UnreadableError, frame, unframe
 from hub.domain.decide import Circumstances, Verdict, decide
 from hub.domain.loading import load
-from hub.domain.ruleset import RuleSet
+from hub.domain.ruleset import RuleSet, TypeRules
 from hub.domain.signal import Refused, Signal
 from hub.quotas import stands
-from hub.router import Outcome
 from hub.rulebook import Rulebooks
 from hub.settings import HubSettings
 from hub.storage.tables import State, deliveries, quota_usage, refusal_counts, rejections, signals
+from hub.work import Outcome
 from tests.strategies import (
     FLOWS,
     INFORMED,
@@ -333,7 +333,7 @@ def _event_body(hub: Hub, data: Mapping[str, Any], number: int) -> bytes:
 
 
 def _admitted(received: Received, ruleset: RuleSet, now: int) -> Signal:
-    def no_avro(_type: str, _schema: int, _data: bytes) -> Any:
+    def no_avro(_rules: TypeRules, _schema: int, _data: bytes) -> tuple[Any, bool]:
         raise UnreadableError
 
     found = admit(received, ruleset, now, no_avro)

