@@ -119,6 +119,7 @@ def derive(contract: Contract, grant_id: str, flow: str, purpose: str, grants: l
     fields = _fields(contract.raw, (), by_path, root, _named(contract.raw), defined)
     if shows_publisher:
         fields.append({"name": UITGEVER, "type": "string", "privacy": "organisation", "doc": "Wie het signaal publiceerde."})
+    _unique_names(fields)
     schema = {
         "type": "record",
         "name": contract.raw["name"],
@@ -135,6 +136,13 @@ def derive(contract: Contract, grant_id: str, flow: str, purpose: str, grants: l
     except (SchemaParseException, ValueError, LookupError, TypeError, AttributeError):
         raise ViewError("the view is no Avro schema", "put the faults of the contract right first") from None
     return View(schema, wire, tuple(grants), shows_publisher, not (shows_publisher or _has_work(root)), root)
+
+
+def _unique_names(fields: list[dict[str, Any]]) -> None:
+    """A transform can give a field the name of another; the Avro library would not notice."""
+    names = [field["name"] for field in fields]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ViewError(f"`{twice[0]}` would stand twice in the view", "show one of the two otherwise")
 
 
 def _avro_parts(grant_id: str) -> list[str]:
@@ -155,7 +163,7 @@ def _named(avro: Any) -> dict[str, Any]:
     """Collect the named types of a schema, so that a later use can be written out in a view."""
     found: dict[str, Any] = {}
     if isinstance(avro, dict):
-        if avro.get("type") == "enum":
+        if avro.get("type") in ("enum", "record") and isinstance(avro.get("name"), str):
             found[avro["name"]] = avro
         for value in avro.values():
             found |= _named(value)

@@ -55,6 +55,7 @@ from tests.strategies import (
     REPORT,
     TYPE,
     Binary,
+    Entries,
     GrantSpec,
     Node,
     Transform,
@@ -843,3 +844,31 @@ def test_a_condition_on_the_keten_does_not_depend_on_what_else_the_hub_stored() 
         said.append([row[3:] for row in decided(hub) if row[2] == REPORT])
         hub.close()
     assert said[0] == said[1]
+
+
+_PART: Final = (Node("b", "int", privacy="code"),)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "entries", "publisher"),
+    [
+        ((Node("a", "date", privacy="code"), Node("a_jaar", "record", type_name="Deel", children=_PART)),
+         {("a",): (Transform("jaar"),), ("a_jaar", "b"): (None,)}, False),
+        ((Node("uitgever", "record", type_name="Deel", children=_PART),), {("uitgever", "b"): (None,)}, True),
+    ],
+    ids=["a year beside a record", "who published beside a record"],
+)  # fmt: skip
+def test_two_things_that_would_have_one_name_in_a_view_are_a_fault_in_the_rules(
+    nodes: tuple[Node, ...],
+    entries: Entries,
+    publisher: bool,  # noqa: FBT001
+) -> None:
+    world = World(nodes, None, municipality=False, secrecy=False, grants=(GrantSpec("regel", FLOWS[0], "o0", entries, publisher),))
+    assert load(world.content()).ruleset is None
+
+
+def test_a_class_may_have_the_name_that_a_record_of_the_contract_has() -> None:
+    nodes = (Node("k", "record", type_name="AKlasse", children=_PART), Node("a", "int", privacy="code"))
+    entries: Entries = {("k", "b"): (None,), ("a",): (Transform("klasse", ("1",)),)}
+    world = World(nodes, None, municipality=False, secrecy=False, grants=(GrantSpec("regel", FLOWS[0], "o0", entries, publisher=False),))
+    check_view(world, [{"k": {"b": 1}, "a": 1}], NOW, real_topics=False)
