@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, insert, select
 
-from hub import codec, files
+from hub import codec, files, rulebook
+from hub.carryover import CarryOver, stranded
 from hub.client import NewSignal, Receipt, ReceiptError
 from hub.clock import Clock
 from hub.codec import Received
@@ -23,7 +24,7 @@ from hub.keys import Keys, load_keys
 from hub.relay import OUT, Relay
 from hub.router import Router
 from hub.rulebook import Rulebook, Rulebooks
-from hub.storage.database import Database
+from hub.storage.database import REVISION, Database
 from hub.storage.names import Names
 from hub.storage.tables import Outcome as Recorded
 from hub.storage.tables import counters, decisions
@@ -88,7 +89,7 @@ class Hub:
         self.now_ms = now_ms
         self.source = f"urn:nld:oin:{oin}:systeem:{HUB}"
         self.names = Names(database)
-        self.rulebooks = Rulebooks(database, now_ms)
+        self.rulebooks = Rulebooks(database, now_ms, CarryOver(self.names, keys))
         self.router = Router(database, self.rulebooks, keys, self.names, now_ms, random_id)
         self.clock = Clock(self.router)
         self.decoder = codec.Decoder(self.rulebooks.schema)
@@ -231,12 +232,15 @@ def load_files(settings: HubSettings) -> Loaded:
 
 
 def incompatible(settings: HubSettings, ruleset: RuleSet) -> list[Fault]:
-    """Hold contracts against what a home stored under the same version. Changes nothing there."""
+    """Hold contracts and processes against what a home stored under them. Changes nothing there."""
     if not (settings.home / "hub.db").exists():
         return []
     database = Database.embedded(settings.home)
     try:
-        return Rulebooks(database, system_clock).incompatible(ruleset) if database.revision() else []
+        if database.revision() != REVISION:
+            return []  # what an older version of the hub stored is looked at after `upgrade`
+        with database.read() as connection:
+            return [*rulebook.incompatible(connection, ruleset), *stranded(connection, Names(database), ruleset)]
     finally:
         database.close()
 
@@ -327,10 +331,17 @@ def _take_up(hub: Hub, settings: HubSettings) -> Rulebook:
         return resumed
 
 
-def open_for_examples(ruleset: RuleSet, clock: MovingClock) -> Hub:
-    """Open a hub in memory that lives for one example, with fixed keys and no topics."""
+def open_for_examples(ruleset: RuleSet, clock: MovingClock, like: Hub | None = None) -> Hub:
+    """Open a hub in memory that lives for one example, with fixed keys and no topics.
+
+    `like` is an earlier one with the same rules in which nothing has happened: its tables are copied, which is
+    quicker than to make them.
+    """
     database = Database("sqlite://")
-    database.create()
+    if like is None:
+        database.create()
+    else:
+        database.copy_of(like.database)
     hub = Hub(database, Keys({1: bytes(32)}), None, clock)
     hub.rulebooks.adopt(ruleset)
     return hub

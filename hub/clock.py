@@ -1,29 +1,26 @@
-"""What falls due: places in a new period for who waits, and data whose time is up."""
+"""What falls due: terms of cases, places in a new period for who waits, and data whose time is up."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import literal, select
 
-from hub.codec import UnreadableError, read_avro
 from hub.domain import decide as deciding
 from hub.domain import quota
 from hub.domain.decide import Circumstances
-from hub.domain.signal import Signal
-from hub.keys import unseal
-from hub.storage.tables import Rejection, State, deliveries, keten_names, rejections, signals
+from hub.errors import HubError
+from hub.storage.tables import Rejection, State, case_steps, cases, deliveries, keten_names, rejections, signals
 from hub.telemetry import log
-from hub.work import Work, unpack
+from hub.work import Work
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
-    from hub.domain.registers import Participant
-    from hub.domain.ruleset import TypeRules
     from hub.router import Router
-    from hub.rulebook import Rulebooks
 
 _CHUNK: Final = 500
 _ERASED: Final = {"sealed_key": None, "payload": None, "fingerprint": None, "subject": None, "erase_at": None}
@@ -37,8 +34,50 @@ class Clock:
 
     def run_once(self) -> int:
         """Release and erase whatever is due now. Returns how many things changed."""
-        changed = sum(self._queue(key) for key in self._queues())
+        changed = self._terms() + sum(self._queue(key) for key in self._queues())
         return changed + self._erase()
+
+    def _work(self, connection: Connection) -> Work:
+        return Work(self.router.means, self.router.rulebooks.current, self.router.open_batch(connection), self.router.now_ms())
+
+    # --- terms ----------------------------------------------------------------------------
+
+    def _terms(self) -> int:
+        """Let every term fall due that is due."""
+        failed: set[int] = set()
+        total = 0
+        while done := self.some_terms(failed):
+            total += done
+        if total:
+            log.info("terms_due", cases=total)
+        return total
+
+    def some_terms(self, failed: set[int] | None = None) -> int:
+        """Let the terms of a number of cases fall due in one transaction. Returns how many cases moved.
+
+        `failed` gathers the cases on which the hub itself failed, so that they are not tried again and again.
+        """
+        failed = set() if failed is None else failed
+        if not self._any(cases.c.next_due <= self.router.now_ms(), cases.c.id.not_in(failed)):
+            return 0
+        with self.router.database.write() as connection:
+            work = self._work(connection)
+            due = work.batch.cases.due(work.now, _CHUNK, failed)
+            work.batch.prefetch_openers(stored.keten for stored in due)
+            for stored in due:
+                mark = work.batch.mark()
+                try:
+                    left = work.casework.overdue(stored).case.next_due
+                    if left is not None and left <= work.now:  # no rule says any more what its term means
+                        failed.add(stored.id)
+                except HubError:
+                    raise
+                except Exception as exc:  # noqa: BLE001  (a fault of the hub on one case holds up no other)
+                    work.batch.undo(mark)
+                    failed.add(stored.id)
+                    log.error("term_failed", process=stored.process, error=type(exc).__name__)
+            work.finish()
+        return len(due)
 
     # --- quota ----------------------------------------------------------------------------
 
@@ -51,8 +90,8 @@ class Clock:
         total = 0
         while True:
             with self.router.database.write() as connection:
-                work = Work(self.router.means, self.router.rulebooks.current, self.router.open_batch(connection), self.router.now_ms())
-                released, expired, seen = _Release(work, key, self.router.rulebooks).chunk(connection)
+                work = self._work(connection)
+                released, expired, seen = _Release(work, key).chunk(connection)
                 if released or expired:
                     work.finish()
             total += released + expired
@@ -69,6 +108,7 @@ class Clock:
         if not self._anything_to_erase(now):
             return 0  # a look is cheap; a write would hold up the router for nothing
         with self.router.database.write() as connection:
+            work = self._work(connection)
             pending = select(deliveries.c.id).where(
                 deliveries.c.signal == signals.c.id, deliveries.c.state.in_((int(State.READY), int(State.WAITING)))
             )
@@ -79,6 +119,7 @@ class Clock:
             ).scalars().all()  # fmt: skip
             for start in range(0, len(due), _CHUNK):
                 part = due[start : start + _CHUNK]
+                self._let_go(work, part)
                 connection.execute(signals.update().where(signals.c.id.in_(part)).values(_ERASED))
                 connection.execute(deliveries.update().where(deliveries.c.signal.in_(part)).values(payload=None))
                 connection.execute(keten_names.delete().where(keten_names.c.keten.in_(part)))
@@ -87,29 +128,41 @@ class Clock:
                 .where(rejections.c.sealed_key.is_not(None), rejections.c.erase_at <= now)
                 .values(sealed_key=None, body=None, fingerprint=None, state=int(Rejection.ERASED))
             ).rowcount
-            rows = self.router.open_batch(connection).rows
-            rows.saw(now)
-            rows.flush()
-        if due or refused:
-            log.info("erased", signals=len(due), rejections=refused)
-        return len(due) + refused
+            ended = select(cases.c.id).where(cases.c.erase_at <= now)
+            connection.execute(case_steps.update().where(case_steps.c.case.in_(ended)).values(sealed=None))
+            closed = connection.execute(
+                cases.update().where(cases.c.erase_at <= now).values(sealed=None, subject=None, next_due=None, erase_at=None)
+            ).rowcount
+            work.finish()
+        if due or refused or closed:
+            log.info("erased", signals=len(due), rejections=refused, cases=closed)
+        return len(due) + refused + closed
+
+    def _let_go(self, work: Work, part: Sequence[int]) -> None:
+        """What was held back for someone who never took it up goes with its signal."""
+        held = (deliveries.c.signal.in_(part), deliveries.c.state == int(State.HELD))
+        name = partial(work.recorder.means.names.name, work.batch.connection)
+        for row in work.batch.connection.execute(
+            select(deliveries.c.signal, deliveries.c.grant, deliveries.c.recipient).where(*held)
+        ).all():
+            work.recorder.decided(row.signal, name(row.grant), name(row.recipient), deciding.EXPIRED, "bewaartermijn-verstreken", None)
+        work.batch.connection.execute(deliveries.update().where(*held).values(state=int(State.DROPPED)))
 
     def _anything_to_erase(self, now: int) -> bool:
+        kept = rejections.c.sealed_key.is_not(None)
+        return self._any(signals.c.erase_at <= now) or self._any(kept, rejections.c.erase_at <= now) or self._any(cases.c.erase_at <= now)
+
+    def _any(self, *where: ColumnElement[bool]) -> bool:
+        """A look is cheap; a write would hold up the router for nothing."""
         with self.router.database.read() as connection:
-            return bool(
-                connection.execute(select(signals.c.id).where(signals.c.erase_at <= now).limit(1)).first()
-                or connection.execute(
-                    select(rejections.c.id).where(rejections.c.sealed_key.is_not(None), rejections.c.erase_at <= now).limit(1)
-                ).first()
-            )
+            return connection.execute(select(literal(1)).where(*where).limit(1)).first() is not None
 
 
 class _Release:
     """The release of one queue inside a transaction, oldest first."""
 
-    def __init__(self, work: Work, key: int, rulebooks: Rulebooks) -> None:
+    def __init__(self, work: Work, key: int) -> None:
         self.work = work
-        self.rulebooks = rulebooks
         self.key = key
 
     def chunk(self, connection: Connection) -> tuple[int, int, int]:
@@ -135,29 +188,27 @@ class _Release:
 
     def one(self, connection: Connection, row: Any) -> str | None:
         """Release or expire the oldest waiting delivery; None if there is no room."""
-        work, name = self.work, self.work.means.names.name
+        work, name = self.work, self.work.recorder.means.names.name
         grant_id, recipient = name(connection, row.grant), name(connection, row.recipient)
         ruleset = work.book.ruleset
         if row.sealed_key is None or row.erase_at <= work.now:
             return self.expire(connection, row, grant_id, recipient, "bewaartermijn-verstreken")
-        publisher = ruleset.participants.find(name(connection, row.publisher))
-        rules = ruleset.types.get(name(connection, row.type))
-        if publisher is None or rules is None:
+        signal = work.recorder.read_back(row)
+        if signal is None:
             return self.expire(connection, row, grant_id, recipient, "regel-vervallen")
-        signal = self.signal(row, publisher, rules)
-        holds = deciding.still_holds(ruleset, grant_id, signal, recipient, work.today)
+        holds = deciding.still_holds(ruleset, grant_id, signal, recipient, work.recorder.today)
         if holds is None:
             return self.expire(connection, row, grant_id, recipient, "regel-vervallen")
         grant, agreement = holds
         counted = None
         if grant.quota is not None:
-            conditions = deciding.Conditions(ruleset, signal, Circumstances(work.now, work.today))
+            conditions = deciding.Conditions(ruleset, signal, Circumstances(work.now, work.recorder.today))
             try:
                 limit = quota.limit_of(grant.quota, conditions.under(agreement))
             except ValueError:
-                log.error("condition_failed", rule=grant.id, type=rules.contract.type)
+                log.error("condition_failed", rule=grant.id, type=signal.rules.contract.type)
                 return None
-            _, count = work.batch.count(name(connection, self.key), quota.period(grant.quota, work.today))
+            _, count = work.batch.count(name(connection, self.key), quota.period(grant.quota, work.recorder.today))
             if limit is not None and count.used >= limit:
                 return None
             counted = count.used
@@ -165,31 +216,19 @@ class _Release:
             count.waiting -= 1
             count.changed = True
         key = work.keys.data_key(row.sealed_key)
-        schema, payload = work.project(signal, grant, recipient, key)
+        schema, payload = work.recorder.project(signal, grant, recipient, key)
         connection.execute(
             deliveries.update().where(deliveries.c.id == row.id)
             .values(state=int(State.READY), queue=None, schema=schema, payload=payload, at=work.now)
         )  # fmt: skip
-        work.decided(row.signal, grant_id, recipient, deciding.RELEASED, "ruimte-vrij", counted)
+        work.recorder.decided(row.signal, grant_id, recipient, deciding.RELEASED, "ruimte-vrij", counted)
         return deciding.RELEASED
-
-    def signal(self, row: Any, publisher: Participant, rules: TypeRules) -> Signal:
-        """Read a waiting signal back, under the contract of today."""
-        work = self.work
-        id_, encoded = unpack(unseal(work.keys.data_key(row.sealed_key), row.payload))
-        current = row.schema == work.book.contract_ids[rules.contract.type]
-        writer = rules.wire if current else self.rulebooks.wire_schema(row.schema, rules.contract.type)
-        try:
-            data = read_avro(writer, encoded, None if current else rules.wire)
-        except UnreadableError:
-            raise ValueError from None
-        return Signal(rules, publisher, id_, row.signal_id, row.time, data, encoded, row.municipality)
 
     def expire(self, connection: Connection, row: Any, grant: str, recipient: str, reason: str) -> str:
         """Take a delivery out of the queue for good, and tell who was waiting for it."""
         work = self.work
         connection.execute(deliveries.update().where(deliveries.c.id == row.id).values(state=int(State.DROPPED), queue=None))
-        work.decided(row.signal, grant, recipient, deciding.EXPIRED, reason, None)
+        work.recorder.decided(row.signal, grant, recipient, deciding.EXPIRED, reason, None)
         about = work.batch.by_id(row.signal)
-        work.tell_expired(about, grant, reason, recipient)
+        work.recorder.tell_expired(about, grant, reason, recipient)
         return deciding.EXPIRED

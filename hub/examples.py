@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, select
 
 from hub.app import MovingClock, open_for_examples
+from hub.cases import ask, states
 from hub.client import NewSignal
 from hub.codec import frame
 from hub.domain import terms
 from hub.domain.faults import Fault
+from hub.domain.processfile import REMINDER
 from hub.domain.registers import HUB
 from hub.errors import HubError
 from hub.keys import unseal
+from hub.record import DEFERRED, EXPIRED
+from hub.refusing import REFUSED as REFUSAL
 from hub.storage.tables import Outcome, State, decisions, deliveries, signals
 
 if TYPE_CHECKING:
@@ -32,6 +36,10 @@ DEFAULT_MOMENT: Final = "2026-11-02T09:00"
 """When an example plays unless it says so: a working day, Dutch time."""
 NOBODY_ELSE: Final = "*"
 REFUSED: Final = "refused"
+OPEN: Final = "open"
+"""What a guard answers when it may be done."""
+_NOTICES: Final = frozenset({REFUSAL, DEFERRED, EXPIRED})
+"""Messages of the hub about handling: no part of what an example expects."""
 _GOES_OUT: Final = frozenset({"deliver", "defer", "released"})
 
 
@@ -63,12 +71,14 @@ def run(ruleset: RuleSet) -> tuple[int, list[Fault]]:
     coverage = Coverage()
     faults: list[Fault] = []
     total = 0
+    fresh = open_for_examples(ruleset, MovingClock(terms.moment(DEFAULT_MOMENT)))
     for flow in ruleset.examples.values():
         for example, where in flow:
             total += 1
             file, _, line = where.rpartition(":")
-            problems = _Play(ruleset, coverage).play(example)
+            problems = _Play(ruleset, coverage, fresh).play(example)
             faults += [Fault(file, int(line), f"example `{example.name}`: {problem}") for problem in problems]
+    fresh.close()
     return total, faults + list(_uncovered(ruleset, coverage))
 
 
@@ -79,20 +89,23 @@ def _uncovered(ruleset: RuleSet, coverage: Coverage) -> Iterator[Fault]:
         file, _, line = grant.where.rpartition(":")
         if grant.id not in coverage.delivered:
             yield Fault(file, int(line), f"grant `{grant.id}` has no example that delivers", "add one", warning=True)
-        if grant.id not in coverage.withheld:
+        if grant.id not in coverage.withheld and grant.signal != REMINDER:
             yield Fault(file, int(line), f"grant `{grant.id}` has no example that does not deliver", "add one", warning=True)
 
 
 class _Play:
     """One example, step by step."""
 
-    def __init__(self, ruleset: RuleSet, coverage: Coverage) -> None:
+    def __init__(self, ruleset: RuleSet, coverage: Coverage, fresh: Hub) -> None:
+        self.fresh = fresh
         self.ruleset = ruleset
         self.coverage = coverage
         self.clock = MovingClock(terms.moment(DEFAULT_MOMENT))
         self.hub: Hub
         self.signals: dict[str, bytes] = {}
         """Step name -> signal_id."""
+        self.keten: int | None = None
+        """The keten of the last signal."""
         self.last = 0
 
     def play(self, example: Example) -> list[str]:
@@ -100,7 +113,7 @@ class _Play:
         try:
             if example.at:
                 self.clock.now = terms.moment(example.at)
-            self.hub = open_for_examples(self.ruleset, self.clock)
+            self.hub = open_for_examples(self.ruleset, self.clock, like=self.fresh)
             problems: list[str] = []
             for number, step in enumerate(example.steps or (example,), 1):
                 prefix = f"step {number}: " if example.steps else ""
@@ -116,22 +129,25 @@ class _Play:
         if step.tick is not None:
             self.clock.now = terms.moment(step.tick)
             self.hub.clock.run_once()
-            return self.compare(step.expect or {}, self.new_decisions(), None, 0)
+            return [*self.compare(step.expect or {}, self.new_decisions(), None, 0), *self.memory(step)]
         if step.at:
             self.clock.now = terms.moment(step.at)
         refused: list[str] = []
         for _ in range(step.repeat):
             refused += self.publish(step)
         found = self.new_decisions()
-        return self.compare(step.expect, found, refused, step.repeat)
+        return [*self.compare(step.expect, found, refused, step.repeat), *self.memory(step)]
 
     def publish(self, step: Step) -> list[str]:
         participant, signal_type = step.as_ or "", step.signal or ""
         cause = self.cause(participant, step.cause) if step.cause else None
-        signal = NewSignal(type=signal_type, data=step.data or {}, correlation=step.correlation, cause=cause)
+        replaces = self.cause(participant, step.replaces) if step.replaces else None
+        signal = NewSignal(type=signal_type, data=step.data or {}, correlation=step.correlation, cause=cause, replaces=replaces)
         receipt = self.hub.publish(participant, [signal])[0]
         if receipt.signal_id and step.name:
             self.signals[step.name] = uuid.UUID(receipt.signal_id).bytes
+        if receipt.signal_id:
+            self.keten = self.keten_of(uuid.UUID(receipt.signal_id).bytes) or self.keten
         if receipt.status != "accepted":
             self.coverage.withheld.update(grant.id for grant in self.ruleset.types[signal_type].grants)
         return [error.code for error in receipt.errors]
@@ -150,6 +166,26 @@ class _Play:
             ).scalar()
         return str(uuid.UUID(bytes=delivery or signal_id))
 
+    def keten_of(self, signal_id: bytes) -> int | None:
+        with self.hub.database.read() as connection:
+            return connection.execute(select(signals.c.keten).where(signals.c.signal_id == signal_id)).scalar()
+
+    def memory(self, step: Step) -> list[str]:
+        """Compare the states of cases and the answers of guards with what was expected."""
+        problems = []
+        found = states(self.hub)
+        if isinstance(step.state, str) and list(found.values()) != [step.state]:
+            problems.append(f"the case is in {', '.join(found.values()) or 'no state'}, expected {step.state}")
+        for name, wanted in (step.state if isinstance(step.state, dict) else {}).items():
+            state = found.get(self.keten_of(self.signals.get(name, b"")) or 0)
+            if state != wanted:
+                problems.append(f"the case of `{name}` is in {state or 'no state'}, expected {wanted}")
+        for guard, wanted in (step.may or {}).items():
+            answer = ask(self.hub, guard, self.keten)
+            if (answer.code or OPEN) != wanted:
+                problems.append(f"guard `{guard}` answers {answer.code or OPEN}, expected {wanted}")
+        return problems
+
     # --- what followed --------------------------------------------------------------------
 
     def new_decisions(self) -> list[Decided]:
@@ -167,7 +203,7 @@ class _Play:
             types: dict[int, str] = {}
             for row in rows:
                 signal_type = name(connection, row.type)
-                if signal_type.startswith(f"nl.{HUB}."):
+                if signal_type in _NOTICES:
                     continue
                 grant = name(connection, row.grant) if row.grant else None
                 delivery = self.delivery(connection, row)

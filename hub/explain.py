@@ -13,7 +13,7 @@ from sqlalchemy import select
 from hub.domain import terms
 from hub.domain.decide import NOBODY
 from hub.domain.reasons import REASONS, text_of
-from hub.storage.tables import Outcome, decisions, deliveries, rejections, signals
+from hub.storage.tables import Outcome, case_steps, cases, decisions, deliveries, rejections, signals
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _VERBS = {
     "deliver": "Geleverd aan", "withhold": "Niet geleverd aan", "defer": "Wacht op ruimte voor",
-    "released": "Alsnog geleverd aan", "expired": "Vervallen voor",
+    "released": "Alsnog geleverd aan", "expired": "Vervallen voor", "recalled": "Teruggehaald bij",
 }  # fmt: skip
 
 
@@ -50,6 +50,8 @@ class Explanation:
     rule_set: str
     decisions: tuple[Told, ...]
     refused: tuple[tuple[str, str | None], ...] = ()
+    steps: tuple[str, ...] = ()
+    """What it did to cases: decisions saw them as they were after it."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the form that the command line promises."""
@@ -71,6 +73,7 @@ class Explanation:
                 lines.append(f"  - {text_of(code)}{f' (veld {field})' if field else ''} {advice}".rstrip())
             return "\n".join(lines)
         lines.append(f"  regelset    {self.rule_set[:12]}")
+        lines += [f"  zaak        {step}" for step in self.steps]
         for told in self.decisions:
             to = "niemand" if told.recipient == NOBODY else told.recipient
             verb = "Naar" if told.recipient == NOBODY else _VERBS[told.outcome]
@@ -103,10 +106,21 @@ def _signal(hub: Hub, connection: Connection, row: Row[Any]) -> Explanation:
     ruleset = hub.rulebooks.stored(row.rule_set)
     rows = connection.execute(select(decisions).where(decisions.c.signal == row.id).order_by(decisions.c.id)).all()
     told = tuple(_told(hub, connection, hub.rulebooks.stored(d.rule_set), d) for d in rows)
+    steps = connection.execute(
+        select(cases.c.process, case_steps.c.from_state, case_steps.c.to_state)
+        .join(cases, cases.c.id == case_steps.c.case).where(case_steps.c.signal == row.id)
+    ).all()  # fmt: skip
+    moved = tuple(_step(name(connection, s[0]), name(connection, s[1]) if s[1] else None, name(connection, s[2])) for s in steps)
     return Explanation(
         str(uuid.UUID(bytes=row.signal_id)), name(connection, row.type), name(connection, row.publisher),
-        terms.iso_utc(row.received_at), ruleset.version, told,
+        terms.iso_utc(row.received_at), ruleset.version, told, steps=moved,
     )  # fmt: skip
+
+
+def _step(process: str, before: str | None, after: str) -> str:
+    if before is None:
+        return f"{process}: begonnen in {after}"
+    return f"{process}: bleef in {after}" if before == after else f"{process}: van {before} naar {after}"
 
 
 def _told(hub: Hub, connection: Connection, ruleset: RuleSet, row: Row[Any]) -> Told:
@@ -124,7 +138,7 @@ def _text(grant: Grant | None, outcome: str, reason: str, counted: int | None) -
     own = next((required.text for required in grant.requires if required.code == reason), None)
     lines = [own or text_of(reason)]
     if outcome in {"deliver", "released"}:
-        lines = [grant.explain, "Velden: " + ", ".join(field.shown_as for field in grant.view.grants) + "."]
+        lines = [grant.explain, "Velden: " + ", ".join(grant.view.shown) + "."]
     if counted is not None:
         lines.append(f"Geteld op dat moment: {counted} in deze periode.")
     grounds = "; ".join(f"{ground.text} ({ground.status})" for ground in grant.grounds)

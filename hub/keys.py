@@ -126,18 +126,20 @@ class Keys:
 
     # --- names that stand for something ---------------------------------------------------
 
-    def fingerprint(self, content: bytes) -> bytes:
-        """Return 16 bytes by which equal content is recognised; useless without the key."""
-        return hashlib.blake2b(content, key=self.newest.fingerprint, digest_size=16).digest()
+    def fingerprint(self, content: bytes, version: int | None = None) -> bytes:
+        """Return 16 bytes by which equal content is recognised; useless without the key. Of the newest key unless given."""
+        key = self.newest if version is None else self.versions[version]
+        return hashlib.blake2b(content, key=key.fingerprint, digest_size=16).digest()
 
     def fingerprints(self, content: bytes) -> set[bytes]:
         """Return the fingerprint under every key version."""
         return {hashlib.blake2b(content, key=v.fingerprint, digest_size=16).digest() for v in self.versions.values()}
 
-    def subject(self, canonical: str) -> bytes:
-        """Return the hub's own pseudonym of a person: key version, then 16 bytes."""
-        digest = hmac.digest(self.newest.subject, canonical.encode(), "sha256")
-        return bytes([self.newest.number]) + digest[:16]
+    def subjects(self, canonical: str) -> tuple[bytes, ...]:
+        """Return the hub's own pseudonym of a person under every key, the newest first: key version, then 16 bytes."""
+        newest_first = sorted(self.versions.values(), key=lambda version: -version.number)
+        digests = ((v.number, hmac.digest(v.subject, canonical.encode(), "sha256")) for v in newest_first)
+        return tuple(bytes([number]) + digest[:16] for number, digest in digests)
 
     def pseudonym(self, recipient: str, flow: str, subject: bytes) -> str:
         """Return what stands for a person at one recipient in one flow, as 32 hex digits."""

@@ -12,8 +12,9 @@ from hub.codec import Received, UnreadableError, open_envelope, read_avro, unfra
 from hub.domain import terms
 from hub.errors import RefusedError, UsageError
 from hub.keys import unseal
+from hub.refusing import unraw
 from hub.storage.tables import Rejection, refusal_counts, rejections
-from hub.work import Outcome, unraw
+from hub.work import Outcome
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row

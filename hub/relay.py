@@ -16,6 +16,7 @@ from sqlalchemy import Row, bindparam, select
 from hub.codec import AVRO, frame
 from hub.domain import terms
 from hub.keys import unseal
+from hub.placing import WITHDRAWN
 from hub.storage.tables import State, deliveries, keten_names, sequences, signals
 from hub.telemetry import log
 from hub.transport.base import Message
@@ -103,7 +104,8 @@ class Relay:
             )
         columns = (
             deliveries.c.id, deliveries.c.delivery_id, deliveries.c.schema, deliveries.c.payload,
-            deliveries.c.at, deliveries.c.sequence, signals.c.type, signals.c.publisher, signals.c.keten, signals.c.cause,
+            deliveries.c.at, deliveries.c.sequence, deliveries.c.about,
+            signals.c.type, signals.c.publisher, signals.c.keten, signals.c.cause,
             signals.c.subject, signals.c.sealed_key, signals.c.erase_at,
         )  # fmt: skip
         joined = deliveries.join(signals, signals.c.id == deliveries.c.signal)
@@ -136,7 +138,10 @@ class Relay:
             headers["ce_subject"] = self.keys.pseudonym(recipient, view["flow"], row.subject)
         if row.keten is not None:
             headers["ce_correlationid"] = self._keten(connection, recipient, row.keten)
-        if row.cause is not None:
+        if row.about is not None:
+            taken_back = str(uuid.UUID(bytes=self.keys.delivery_id(row.about)))
+            headers["ce_causationid" if headers["ce_type"] == WITHDRAWN else "ce_vervangt"] = taken_back
+        if row.cause is not None and "ce_causationid" not in headers:
             headers["ce_causationid"] = self._known_as(connection, recipient, row.cause)
         payload = unseal(self.keys.data_key(row.sealed_key), row.payload)
         return Message(

@@ -17,9 +17,10 @@ from hub.codec import Received, UnreadableError, read_avro
 from hub.domain.reasons import text_of
 from hub.domain.signal import Fault, Refused, Signal
 from hub.errors import HubError
+from hub.record import Means
 from hub.storage.rows import Inserts
 from hub.telemetry import log
-from hub.work import Means, Outcome, Work
+from hub.work import Outcome, Work
 
 if TYPE_CHECKING:
     from hub.domain.ruleset import TypeRules
@@ -56,7 +57,7 @@ class Router:
     @property
     def means(self) -> Means:
         """What the handling of a batch needs."""
-        return Means(self.keys, self.names, self.random_id)
+        return Means(self.keys, self.names, self.random_id, self.rulebooks.wire_schema)
 
     def process(self, received: Sequence[Received], *, dry_run: bool = False) -> list[Outcome]:
         """Handle a batch in order and record every outcome in one transaction.

@@ -18,6 +18,7 @@ from avro.errors import AvroException
 from avro.schema import parse as parse_avro
 from sqlalchemy import func, insert, select
 
+from hub.casebook import Casebook
 from hub.domain.faults import Fault
 from hub.domain.loading import load
 from hub.domain.view import parse_wire
@@ -27,6 +28,7 @@ from hub.storage.tables import rule_sets, schemas
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from hub.carryover import CarryOver
     from hub.domain.ruleset import RuleSet
     from hub.storage.database import Database
 
@@ -48,9 +50,10 @@ class Rulebook:
 class Rulebooks:
     """Keeps rule sets: adopts new ones, remembers old ones."""
 
-    def __init__(self, database: Database, now_ms: Callable[[], int]) -> None:
+    def __init__(self, database: Database, now_ms: Callable[[], int], carry_over: CarryOver) -> None:
         self._database = database
         self._now_ms = now_ms
+        self._carry_over = carry_over
         self._current: Rulebook | None = None
         self._loaded: dict[int, RuleSet] = {}
         self._wire: dict[int, tuple[str, Any]] = {}
@@ -64,36 +67,39 @@ class Rulebooks:
         return self._current
 
     def adopt(self, ruleset: RuleSet) -> Rulebook:
-        """Put a rule set in force and store it.
+        """Put a rule set in force and store it; open cases go on under it.
 
-        Raises FaultsError if a contract breaks with what its version promised before; then the
-        rule set that was in force stays so.
+        Raises FaultsError if a contract breaks with what its version promised before, or if an open
+        case would have nowhere to go; then the rule set that was in force stays so.
         """
         if self._current is not None and self._current.ruleset.version == ruleset.version:
             return self._current
         known = self._find(ruleset)
-        if known is None:
+        if known is None or known.id != self._last_in_force():
             with self._database.write() as connection:
-                known = self._store(connection, ruleset)
+                known = self._store(connection, ruleset) if known is None else known
+                self._put_in_force(connection, known)
         self._loaded[known.id] = ruleset
         self._current = known
-        self._note_in_force(known.id)
         return known
 
-    def _note_in_force(self, rule_set_id: int) -> None:
-        newest = select(func.max(rule_sets.c.turn))
-        mine = rule_sets.c.id == rule_set_id
+    def _put_in_force(self, connection: Connection, book: Rulebook) -> None:
+        turns = connection.execute(select(rule_sets.c.id, rule_sets.c.turn).order_by(rule_sets.c.turn.desc())).all()
+        before = next((row.id for row in turns if row.id != book.id), None)
+        if Casebook.open_states(connection, self._carry_over.names):
+            if faults := self._carry_over.faults(connection, book.ruleset):
+                raise FaultsError(faults)
+            self._carry_over.move(connection, book.ruleset, self.stored(before) if before is not None else None)
+        if turns[0].id != book.id:
+            connection.execute(rule_sets.update().where(rule_sets.c.id == book.id).values(turn=turns[0].turn + 1))
+
+    def _last_in_force(self) -> int | None:
         with self._database.read() as connection:
-            if connection.execute(select(rule_sets.c.turn).where(mine)).scalar() == connection.execute(newest).scalar():
-                return
-        with self._database.write() as connection:
-            following = connection.execute(newest).scalar_one() + 1
-            connection.execute(rule_sets.update().where(mine).values(turn=following))
+            return connection.execute(select(rule_sets.c.id).order_by(rule_sets.c.turn.desc()).limit(1)).scalar()
 
     def resume(self) -> Rulebook | None:
         """Put the rule set back in force that was so last, if there is one."""
-        with self._database.read() as connection:
-            last = connection.execute(select(rule_sets.c.id).order_by(rule_sets.c.turn.desc()).limit(1)).scalar()
+        last = self._last_in_force()
         return None if last is None else self.adopt(self.stored(last))
 
     def stored(self, rule_set_id: int) -> RuleSet:
@@ -126,11 +132,6 @@ class Rulebooks:
         of, wire = self._wire[schema_id]
         return wire if of == signal_type else None
 
-    def incompatible(self, ruleset: RuleSet) -> list[Fault]:
-        """Return the contracts that could not read what was stored under the same type."""
-        with self._database.read() as connection:
-            return _incompatible(connection, ruleset)
-
     # --- storing --------------------------------------------------------------------------
 
     def _find(self, ruleset: RuleSet) -> Rulebook | None:
@@ -139,17 +140,19 @@ class Rulebooks:
             if rule_set_id is None:
                 return None
             ids = {row.hash: row.id for row in connection.execute(select(schemas.c.hash, schemas.c.id))}
-        contracts = {name: ids.get(_hash(CONTRACT, name, rules.contract.raw)) for name, rules in ruleset.types.items()}
-        views = {name: ids.get(_hash(VIEW, name, grant.view.schema)) for name, grant in ruleset.grants.items()}
+        contracts = {name: ids.get(_hash(CONTRACT, name, text)) for name, text in ruleset.contract_texts.items()}
+        views = {name: ids.get(_hash(VIEW, name, text)) for name, text in ruleset.view_texts.items()}
         if None in contracts.values() or None in views.values():
             return None  # this version of the hub derives a schema otherwise: it is stored beside the old one
         return Rulebook(ruleset, rule_set_id, contracts, views)  # type: ignore[arg-type]
 
     def _store(self, connection: Connection, ruleset: RuleSet) -> Rulebook:
-        if faults := _incompatible(connection, ruleset):
+        if faults := incompatible(connection, ruleset):
             raise FaultsError(faults)
-        contracts = {name: _schema_id(connection, CONTRACT, name, rules.contract.raw) for name, rules in ruleset.types.items()}
-        views = {name: _schema_id(connection, VIEW, name, grant.view.schema) for name, grant in ruleset.grants.items()}
+        numbers = _SchemaNumbers(connection)
+        contracts = {name: numbers.of(CONTRACT, name, text) for name, text in ruleset.contract_texts.items()}
+        views = {name: numbers.of(VIEW, name, text) for name, text in ruleset.view_texts.items()}
+        numbers.store()
         existing = connection.execute(select(rule_sets.c.id).where(rule_sets.c.version == ruleset.version)).scalar()
         if existing is not None:
             return Rulebook(ruleset, existing, contracts, views)
@@ -167,30 +170,41 @@ def _is_contract_of(raw: dict[str, Any], signal_type: str) -> bool:
     return isinstance(signal, dict) and signal["type"] == signal_type
 
 
-def _canonical(raw: Any) -> str:
-    return json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
+def _hash(kind: str, name: str, text: str) -> bytes:
+    return hashlib.sha256(f"{kind} {name} {text}".encode()).digest()
 
 
-def _hash(kind: str, name: str, raw: Any) -> bytes:
-    return hashlib.sha256(f"{kind} {name} {_canonical(raw)}".encode()).digest()
+class _SchemaNumbers:
+    """Wire ids: those that schemas have already, and fresh ones for new schemas."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[bytes, int] = {row.hash: row.id for row in connection.execute(select(schemas.c.hash, schemas.c.id))}
+        self._fresh: list[dict[str, Any]] = []
+        self._last = max(self._known.values(), default=0)
+
+    def of(self, kind: str, name: str, text: str) -> int:
+        """Return the wire id of a schema, giving it one if it is new."""
+        digest = _hash(kind, name, text)
+        if digest not in self._known:
+            self._last += 1
+            self._known[digest] = self._last
+            self._fresh.append({"id": self._last, "hash": digest, "kind": kind, "name": name, "content": text})
+        return self._known[digest]
+
+    def store(self) -> None:
+        """Store the new ones."""
+        if self._fresh:
+            self._connection.execute(insert(schemas), self._fresh)
 
 
-def _schema_id(connection: Connection, kind: str, name: str, raw: Any) -> int:
-    digest = _hash(kind, name, raw)
-    known = connection.execute(select(schemas.c.id).where(schemas.c.hash == digest)).scalar()
-    if known is not None:
-        return int(known)
-    new_id = int(connection.execute(select(func.max(schemas.c.id))).scalar() or 0) + 1
-    connection.execute(insert(schemas).values(id=new_id, hash=digest, kind=kind, name=name, content=_canonical(raw)))
-    return new_id
-
-
-def _incompatible(connection: Connection, ruleset: RuleSet) -> list[Fault]:
+def incompatible(connection: Connection, ruleset: RuleSet) -> list[Fault]:
+    """Return the contracts that could not read what was stored under the same type."""
     faults = []
     stored = connection.execute(select(schemas.c.name, schemas.c.content).where(schemas.c.kind == CONTRACT)).all()
     for name, content in stored:
         rules = ruleset.types.get(name)
-        if rules is None or content == _canonical(rules.contract.raw):
+        if rules is None or content == ruleset.contract_texts[name]:
             continue
         for message in _breaks(rules.contract.raw, json.loads(content)):
             file = next(file for file in ruleset.content if file.endswith(f"/{name}.avsc"))

@@ -22,7 +22,9 @@ EVENTS: Final[dict[str, frozenset[str]]] = {
     "deliveries_sent": frozenset({"count"}),
     "quota_released": frozenset({"released", "expired"}),
     "retry_later": frozenset({"error"}),
-    "erased": frozenset({"signals", "rejections"}),
+    "terms_due": frozenset({"cases"}),
+    "term_failed": frozenset({"process", "error"}),
+    "erased": frozenset({"signals", "rejections", "cases"}),
 }
 """Event -> the keys that it may carry."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 import typer
@@ -21,6 +22,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(run)
     app.command()(up)
+    app.command()(clock)
     app.command()(demo)
 
 
@@ -37,6 +39,32 @@ def run(context: typer.Context, once: bool = typer.Option(False, "--once", help=
 def up(context: typer.Context) -> None:
     """Run everything in one process until it is told to stop; takes up new rules at a batch boundary."""
     ctx: Context = context.obj
+    stop = _told_to_stop()
+    with ctx.hub() as hub:
+        ruleset = hub.rulebooks.current.ruleset
+        print(
+            f"hub up in {ctx.settings.home}: {len(ruleset.types)} signal types, {len(ruleset.grants)} grants; Ctrl-C stops it", flush=True
+        )
+        consumer = hub.transport.consumer(ROUTERS, IN)
+        try:
+            _turns(ctx, hub, stop, lambda: hub.drain(consumer))
+        finally:
+            consumer.close()
+
+
+def clock(context: typer.Context, once: bool = typer.Option(False, "--once", help="Stop when nothing is due any more.")) -> None:
+    """Let fall due what is due: terms of cases, places in a new period, data whose time is up. More than one may run."""
+    ctx: Context = context.obj
+    with ctx.hub() as hub:
+        if once:
+            print(f"{hub.clock.run_once()} things were due")
+            return
+        print(f"clock up in {ctx.settings.home}; Ctrl-C stops it", flush=True)
+        _turns(ctx, hub, _told_to_stop(), hub.clock.run_once)
+
+
+def _told_to_stop() -> threading.Event:
+    """Return what is set when the process is told to stop."""
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -44,28 +72,24 @@ def up(context: typer.Context) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
-    with ctx.hub() as hub:
-        ruleset = hub.rulebooks.current.ruleset
-        print(
-            f"hub up in {ctx.settings.home}: {len(ruleset.types)} signal types, {len(ruleset.grants)} grants; Ctrl-C stops it", flush=True
-        )
-        consumer = hub.transport.consumer(ROUTERS, IN)
-        seen = _stamp(ctx)
+    return stop
+
+
+def _turns(ctx: Context, hub: Hub, stop: threading.Event, turn: Callable[[], int]) -> None:
+    """Take turns until told to stop; when there is nothing to do, look for new rules and wait a little."""
+    seen = _stamp(ctx)
+    while not stop.is_set():
         try:
-            while not stop.is_set():
-                try:
-                    busy = hub.drain(consumer)
-                except RetryLaterError as exc:
-                    log.error("retry_later", error=type(exc).__name__)
-                    busy = 0
-                if not busy:
-                    stamp = _stamp(ctx)
-                    if stamp is not None and stamp != seen:
-                        _take_up_new_rules(ctx, hub)
-                        seen = stamp
-                    stop.wait(_IDLE_SECONDS)
-        finally:
-            consumer.close()
+            busy = turn()
+        except RetryLaterError as exc:
+            log.error("retry_later", error=type(exc).__name__)
+            busy = 0
+        if not busy:
+            stamp = _stamp(ctx)
+            if stamp is not None and stamp != seen:
+                _take_up_new_rules(ctx, hub)
+                seen = stamp
+            stop.wait(_IDLE_SECONDS)
 
 
 def _stamp(ctx: Context) -> list[tuple[str, int, int]] | None:

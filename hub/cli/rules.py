@@ -10,8 +10,12 @@ import typer
 from hub import examples
 from hub.app import incompatible, load_files, name_faults
 from hub.cli.common import JSON, Context, require_no_faults, show_faults, show_json
+from hub.drawing import as_text as drawn_as_text
+from hub.drawing import describe
 from hub.errors import StopError, UsageError
-from hub.matrix import as_html, as_text, rows
+from hub.matrix import rows
+from hub.matrixpage import as_html, as_text
+from hub.stepchart import as_svg
 
 rules_app = typer.Typer(no_args_is_help=True, help="Check, test and show the rules.")
 schemas_app = typer.Typer(no_args_is_help=True, help="Check the schemas and show derived views.")
@@ -65,15 +69,44 @@ def matrix(
     ruleset = load_files(ctx.settings).unwrap()
     found = rows(ruleset)
     if html is not None:
-        try:
-            html.write_text(as_html(found, ruleset.version), encoding="utf-8")
-        except OSError as exc:
-            raise StopError(f"{html} cannot be written ({exc.strerror})", "choose another file") from None
-        print(f"written: {html}")
+        _write(html, as_html(found, ruleset.version, [describe(machine) for machine in ruleset.machines.values()]))
     elif as_json:
         show_json(found)
     else:
         print(as_text(found))
+
+
+@rules_app.command()
+def show(
+    context: typer.Context,
+    flow: str = typer.Argument(metavar="FLOW", help="The name of a flow whose rules declare a process."),
+    as_json: bool = JSON,
+    svg: Path | None = typer.Option(None, "--svg", help="Write a drawing to this file."),
+) -> None:
+    """Draw the processes of a flow: their states, what moves a case, what falls due and who hears what."""
+    ctx: Context = context.obj
+    ruleset = load_files(ctx.settings).unwrap()
+    found = [describe(machine) for machine in ruleset.machines.values() if machine.flow == flow]
+    if not found:
+        known = sorted({machine.flow for machine in ruleset.machines.values()})
+        hint = f"flows with a process: {', '.join(known)}" if known else "no flow of these rules has a process"
+        is_flow = flow in ruleset.examples or any(grant.flow == flow for grant in ruleset.grants.values())
+        raise UsageError(f"the flow {flow} has no process" if is_flow else f"there is no flow {flow}", hint)
+    if svg is not None:
+        _write(svg, as_svg(found))
+    elif as_json:
+        show_json(found)
+    else:
+        print(drawn_as_text(found), end="")
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file that was asked for, and say so."""
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise StopError(f"{file} cannot be written ({exc.strerror})", "choose another file") from None
+    print(f"written: {file}")
 
 
 @schemas_app.command("check")

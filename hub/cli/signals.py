@@ -118,7 +118,7 @@ def _result(found: Receipt, decisions: Any) -> dict[str, Any]:
                 "grant": decision.grant.id if decision.grant else None,
                 "outcome": outcome,
                 "reason": decision.reason,
-                "fields": [g.shown_as for g in decision.grant.view.grants] if decision.grant and outcome != "withhold" else [],
+                "fields": list(decision.grant.view.shown) if decision.grant and outcome != "withhold" else [],
             }
             for decision, outcome in decisions
         ]

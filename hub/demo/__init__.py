@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hub.app import MovingClock, open_hub
+from hub.cases import counts
 from hub.client import NewSignal, Receipt, RunReport
+from hub.demo import memory
 from hub.demo.story import Story
 from hub.domain.terms import moment
 from hub.explain import find
@@ -33,7 +35,8 @@ ANSWER: Final = "nl.awir.adressignaal-verwerkt.v1"
 DEBT: Final = "nl.wgs.achterstand-gesignaleerd.v1"
 EINDHOVEN, UTRECHT = "0772", "0344"
 _SHOWN: Final = (
-    "toeslagen", "burgerzaken.0855", "burgerzaken.0344", f"schuldhulp.{EINDHOVEN}", f"schuldhulp.{UTRECHT}", "wonen-voorbeeld",
+    "toeslagen", "burgerzaken.0855", f"schuldhulp.{EINDHOVEN}", f"schuldhulp.{UTRECHT}", "wonen-voorbeeld", "cjib",
+    f"werk-en-inkomen.{UTRECHT}", f"buurtteam.{UTRECHT}", f"handhaving.{UTRECHT}",
 )  # fmt: skip
 _NAMES: Final = ("Aydin", "Bakker", "Çelik", "Dijkgraaf", "El Idrissi", "Fransen", "Groot", "Haïdara", "Ibáñez", "Jansen")
 _COLUMNS: Final = ("achternaam", "voorletters", "postcode", "huisnummer", "bedrag_cent", "maanden")
@@ -66,16 +69,32 @@ class Demo:
         records = self.hub.received_by(recipient)
         return [self.hub.decoder.delivery(recipient, r.message.value, r.message.headers) for r in records]
 
+    def newest(self, recipient: str) -> dict[str, Any]:
+        """Return what a recipient received last."""
+        return self.received(recipient)[-1]
+
+    def answer(self, participant: str, type_: str, delivery: dict[str, Any], **data: Any) -> Receipt:
+        """Publish an answer to something received."""
+        return self.publish(participant, [NewSignal(type=type_, data=data, cause=delivery["delivery_id"])])[0]
+
+    def follow(self, participant: str, type_: str, earlier: Receipt, **data: Any) -> Receipt:
+        """Publish something in the keten of an own earlier signal."""
+        return self.publish(participant, [NewSignal(type=type_, data=data, cause=earlier.signal_id)])[0]
+
 
 def play() -> Story:
     """Play the demonstration and return its story. Leaves nothing behind."""
     with tempfile.TemporaryDirectory(prefix="signaalhub-demo-") as folder, _opened(Path(folder)) as demo:
         with demo.story.timed():
-            _spookbewoning(demo)
-            first = _vaste_lasten(demo)
+            reported = _spookbewoning(demo)
+            _vaste_lasten(demo)
             _refusal(demo)
-            _next_month(demo, first)
-            _finish(demo)
+            _next_month(demo)
+            asked = memory.benefit(demo)
+            memory.broken(demo)
+            memory.withdrawal(demo, reported)
+            memory.fines(demo)
+            _finish(demo, asked)
         return demo.story
 
 
@@ -92,32 +111,27 @@ def _opened(home: Path) -> Iterator[Demo]:
 # --- the flows ----------------------------------------------------------------------------
 
 
-def _spookbewoning(demo: Demo) -> None:
+def _spookbewoning(demo: Demo) -> Receipt:
+    """Read persoonslijsten, publish, answer. Returns the receipt of one of the signals."""
     connector = connector_named("brp")
+    kept = _Keeping(demo)
     with as_file(files("hub.demo") / "persoonslijsten.csv") as file:
         settings = connector.settings(file=file, state_dir=demo.home / "brp")
-        report: RunReport = connector.run(settings, demo, _no_bar)
-    demo.story.tells("Tilburg leest de BRP: wie staat ingeschreven maar woont er niet?", _brp_lines(report))
+        report: RunReport = connector.run(settings, kept, _no_bar)
     received = demo.received("toeslagen")
     demo.at("2026-10-07T14:30")
     for delivery in received[:2]:
-        data = {"resultaat": "VERWERKT", "verwerkt_op": "2026-10-07"}
-        demo.publish("toeslagen", [NewSignal(type=ANSWER, data=data, cause=delivery["delivery_id"])])
+        demo.answer("toeslagen", ANSWER, delivery, resultaat="VERWERKT", verwerkt_op="2026-10-07")
     answers = [d for d in demo.received("burgerzaken.0855") if d["type"] == ANSWER]
-    shown = ", ".join(received[0]["data"])
-    demo.story.tells("Toeslagen ontvangt en antwoordt", [
-        f"{len(received)} signalen ontvangen; zichtbaar: {shown}",
-        f"Tilburg ziet {len(answers)} keer: {answers[0]['data']['resultaat']}; geen gevolg, geen bedrag",
-        "Woningcorporatie, Handhaving en W&I kregen niets",
+    skipped = sum(report.skipped.values())
+    demo.story.tells("Wie staat ingeschreven maar woont er niet? (Tilburg, oktober)", [
+        f"{report.read} persoonslijsten: {report.accepted} signalen naar Toeslagen en naar niemand anders, {skipped} overgeslagen",
+        f"Tilburg ziet {len(answers)} keer {answers[0]['data']['resultaat']}: geen gevolg, geen bedrag",
     ])  # fmt: skip
+    return kept.receipts[0]
 
 
-def _brp_lines(report: RunReport) -> list[str]:
-    skipped = ", ".join(f"{count} {code}" for code, count in sorted(report.skipped.items()))
-    return [f"{report.read} persoonslijsten gelezen, {report.accepted} signalen gepubliceerd", f"overgeslagen: {skipped}"]
-
-
-def _vaste_lasten(demo: Demo) -> list[Receipt]:
+def _vaste_lasten(demo: Demo) -> None:
     demo.at("2026-11-03T10:00")
     eindhoven = demo.publish("wonen-voorbeeld", [_debt(row, EINDHOVEN) for row in _partner_rows(60)])
     utrecht = demo.publish("wonen-voorbeeld", [_debt(row, UTRECHT) for row in _partner_rows(60)])
@@ -125,41 +139,35 @@ def _vaste_lasten(demo: Demo) -> list[Receipt]:
     crisis = demo.publish("wonen-voorbeeld", [_debt(next(_partner_rows(1)), EINDHOVEN, crisis=True)])
     here = [d for d in demo.received(f"schuldhulp.{EINDHOVEN}") if d["type"] == DEBT]
     there = [d for d in demo.received(f"schuldhulp.{UTRECHT}") if d["type"] == DEBT]
-    waiting = _waiting(demo)
-    demo.story.tells("Woningcorporatie meldt huurachterstanden, november", [
-        f"Eindhoven, hoogstens 50 per maand: {len(eindhoven)} gemeld, {len(here) - len(crisis)} geleverd, {waiting} wachten",
+    demo.story.tells("Een woningcorporatie meldt huurachterstanden (november)", [
+        f"Eindhoven, hoogstens 50 per maand: {len(eindhoven)} gemeld, {len(here) - len(crisis)} geleverd, {_waiting(demo)} wachten; "
+        f"{len(crisis)} crisis gaat toch door",
         f"Utrecht, geen grens: {len(utrecht)} gemeld, {len(there)} geleverd",
-        f"{len(crisis)} crisissignaal boven de grens gaat meteen door: nu {len(here)} in Eindhoven",
     ])  # fmt: skip
-    return eindhoven
 
 
 def _refusal(demo: Demo) -> None:
     demo.at("2026-11-16T11:00")
     wrong = _debt(next(_partner_rows(1)), EINDHOVEN, persoonlijk_contact_gezocht=False, herinneringen=0, doorgeven_geweigerd=True)
     receipt = demo.publish("wonen-voorbeeld", [wrong])[0]
-    heard = [d for d in demo.received("wonen-voorbeeld") if d["type"].endswith("signaal-geweigerd.v1")]
-    told = ", ".join(reason["code"] for reason in heard[-1]["data"]["redenen"])
-    lines = [f"{error.code}: {error.message}" for error in receipt.errors]
-    demo.story.tells("Een signaal zonder voorwerk wordt geweigerd, met alle redenen tegelijk", [
-        *lines, f"De corporatie krijgt het bericht terug, zonder inhoud: {told}",
-    ])  # fmt: skip
+    told = ", ".join(error.code for error in receipt.errors)
+    demo.story.tells("Een melding zonder voorwerk wordt geweigerd, met alle redenen tegelijk", [told])
 
 
-def _next_month(demo: Demo, first: list[Receipt]) -> None:
+def _next_month(demo: Demo) -> None:
     before = len([d for d in demo.received(f"schuldhulp.{EINDHOVEN}") if d["type"] == DEBT])
     demo.at("2026-12-01T00:00")
     after = len([d for d in demo.received(f"schuldhulp.{EINDHOVEN}") if d["type"] == DEBT])
     demo.story.tells("1 december, 0.00 uur: een nieuwe maand", [
-        f"{after - before} wachtende signalen alsnog geleverd, de oudste eerst; {_waiting(demo)} wachten nog",
+        f"{after - before} wachtende meldingen alsnog geleverd, de oudste eerst; {_waiting(demo)} wachten nog",
     ])  # fmt: skip
-    explanation = find(demo.hub, first[-1].signal_id or "")
-    if explanation is not None:
-        demo.story.explains(explanation.as_prose())
 
 
-def _finish(demo: Demo) -> None:
+def _finish(demo: Demo, asked: str) -> None:
     story = demo.story
+    explanation = find(demo.hub, asked)
+    if explanation is not None:
+        story.explains(explanation.as_prose())
     story.published = demo.published
     for entry in _SHOWN:
         own = [d["type"].startswith("nl.signaalhub.") for d in demo.received(entry)]
@@ -168,6 +176,20 @@ def _finish(demo: Demo) -> None:
         if own.count(True):
             story.notices[entry] = own.count(True)
     story.deferred = demo.hub.ever_deferred()
+    story.cases = counts(demo.hub)
+
+
+@dataclass(slots=True)
+class _Keeping:
+    """A gateway that keeps the receipts."""
+
+    demo: Demo
+    receipts: list[Receipt] = field(default_factory=list)
+
+    def publish(self, participant: str, signals: Sequence[NewSignal]) -> list[Receipt]:
+        found = self.demo.publish(participant, signals)
+        self.receipts += found
+        return found
 
 
 def _waiting(demo: Demo) -> int:

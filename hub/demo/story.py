@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Final
 
 from rich.console import Console
@@ -28,6 +29,8 @@ class Story:
     notices: dict[str, int] = field(default_factory=dict)
     """By recipient: messages of the hub itself."""
     deferred: dict[str, int] = field(default_factory=dict)
+    cases: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By process and state."""
     explanation: str = ""
     seconds: float = 0.0
 
@@ -54,7 +57,7 @@ class Story:
             "rejected": self.published["rejected"],
             "deliveries": self.deliveries,
             "deferred": self.deferred,
-            "cases": {},
+            "cases": self.cases,
             "seconds": self.seconds,
         }
 
@@ -64,20 +67,33 @@ class Story:
         out = Console(width=min(WIDTH, terminal.width) if terminal.is_terminal else WIDTH, highlight=False)
         out.print(Text("Signaalhub: overheden vertellen elkaar wat nodig is, en niet meer", style="bold"))
         for title, lines in self.chapters:
-            out.print()
             out.print(Text(title, style="bold cyan"))
             for line in lines:
                 out.print(Text(f"  {line}"))
-        out.print()
         out.print(self._table())
-        out.print(Panel(Text(self.explanation), title="Waarom? Een beslissing uitgelegd (hub why)", title_align="left"))
-        out.print(Text(f"{self.published.total()} signalen in {self.seconds:.1f} seconden, zonder server.", style="dim"))
+        out.print(Panel(Text(_shortened(self.explanation)), title="Waarom? Een beslissing uitgelegd (hub why)", title_align="left"))
+        ended = ", ".join(f"{count} {process}: {state}" for process, by in self.cases.items() for state, count in by.items())
+        out.print(Text(f"Zaken: {ended}. {self.published.total()} signalen in {self.seconds:.1f} seconden, zonder server.", style="dim"))
 
     def _table(self) -> Table:
-        table = Table("ontvanger", title="Wie kreeg wat", title_justify="left")
-        for heading in ("signalen", "ooit in de wachtrij", "berichten van de hub"):
-            table.add_column(heading, justify="right")
-        for recipient in sorted(self.deliveries.keys() | self.notices.keys()):
-            counts = (self.deliveries, self.deferred, self.notices)
-            table.add_row(recipient, *(str(kind.get(recipient) or "-") for kind in counts))
+        """Return who got what, two recipients a line so that it all fits one screen."""
+        headings = ("ontvanger", "kreeg", "wachtte", "hub")
+        table = Table(box=None, pad_edge=False, padding=(0, 1))
+        for heading in (*headings, *headings):
+            table.add_column(heading, justify="left" if heading == "ontvanger" else "right", no_wrap=True, min_width=5)
+        cells = [
+            (recipient, *(str(kind.get(recipient) or "-") for kind in (self.deliveries, self.deferred, self.notices)))
+            for recipient in sorted(self.deliveries.keys() | self.notices.keys())
+        ]
+        half = (len(cells) + 1) // 2
+        for left, right in zip_longest(cells[:half], cells[half:], fillvalue=("",) * len(headings)):
+            table.add_row(*left, *right)
         return table
+
+
+def _shortened(prose: str) -> str:
+    """Return the explanation with each line cut to one of the panel, and only its first decision."""
+    head, _, rest = prose.partition("\n\n")
+    first = rest.split("\n\n")[0]
+    lines = [line for line in f"{head}\n{first}".split("\n") if not line.startswith("  regelset")]
+    return "\n".join(line if len(line) <= WIDTH - 4 else f"{line[: WIDTH - 5]}…" for line in lines)

@@ -41,7 +41,9 @@ class Walk:
         self._seen: dict[int, Kind | str | None] = {}
         self.used: set[str] = set()
         self.faults: list[tuple[int, str]] = []
-        self.kind(tree.root, {})
+        found = self.kind(tree.root, {})
+        self.gives = found if isinstance(found, Kind) else None
+        """What kind of text the whole expression gives."""
 
     def _fault(self, node: Any, what: str) -> None:
         fault = (self._lines.get(node.id, 1), what)

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cel_expr_python import cel
 from google.protobuf import (
@@ -29,7 +29,7 @@ from google.protobuf import (
 )
 
 from hub.domain import celtree, terms
-from hub.domain.celcheck import Kind, Walk
+from hub.domain.celcheck import DATE, Kind, Walk
 from hub.domain.contract import split_null, value_at
 
 if TYPE_CHECKING:
@@ -45,9 +45,14 @@ _WRAPPER: Final = {
     _T.INT.name(): "google.protobuf.Int64Value",
     _T.BOOL.name(): "google.protobuf.BoolValue",
 }
+_PLAIN: Final[tuple[tuple[Any, Callable[[Any], str | int | bool]], ...]] = ((_T.STRING, str), (_T.INT, int), (_T.BOOL, bool))
 _FIELD_TYPE: Final = {"int": 3, "long": 3, "boolean": 8}
 _LONGEST: Final = 1_000
 """A condition that a lawyer must read fits in this many characters."""
+
+
+_TYPE_NAMED: Final = {kind.name(): kind for kind, _ in _PLAIN}
+_NULL: Final = _T.NULL.name()
 
 
 class ConditionError(Exception):
@@ -67,8 +72,43 @@ class Variable:
     kind: Kind | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What an expression gives: the type of a variable that holds it."""
+
+    type: str
+    kind: Kind | None
+    nullable: bool
+
+    def joined(self, other: Given) -> Given | None:
+        """Return the type that can hold both, or None if there is none."""
+        nullable = self.nullable or other.nullable
+        if _NULL in (self.type, other.type):
+            known = other if self.type == _NULL else self
+            return Given(known.type, known.kind, nullable)
+        kinds = (self.kind, other.kind)
+        enums = [kind.symbols for kind in kinds if kind is not None and kind.name == "enum"]
+        if self.type != other.type or (len(enums) < len(kinds) and self.kind != other.kind):
+            return None
+        symbols = tuple(dict.fromkeys(symbol for some in enums for symbol in some))
+        return Given(self.type, Kind("enum", symbols) if enums else self.kind, nullable)
+
+    def variable(self) -> Variable | None:
+        """Return the variable that holds it, or None if only null was ever put in it."""
+        if self.type not in _TYPE_NAMED:
+            return None
+        return Variable(_T(_WRAPPER[self.type]) if self.nullable else _TYPE_NAMED[self.type], _T.DYN, self.kind)
+
+
+class _Checked(NamedTuple):
+    gives: Any
+    may_be_null: bool
+    kind: Kind | None
+    reads: frozenset[str]
+
+
 class Condition:
-    """One compiled expression over the variables of a signal type."""
+    """One compiled expression over the variables of a signal type, or of a case alone."""
 
     __slots__ = ("_eval", "text", "variables")
 
@@ -87,46 +127,94 @@ class Condition:
 
     def number(self, activation: Any) -> int | None:
         """Return the whole number, or None for null. Raises ValueError on an error."""
-        value = self._eval(activation)
-        if value.type() == _T.INT:
-            return int(value.value())
-        if value.type() == _T.NULL:
+        found = self.value(activation)
+        if found is None or type(found) is int:
+            return found
+        raise ValueError
+
+    def value(self, activation: Any) -> str | int | bool | None:
+        """Return the text, whole number, truth or null. Raises ValueError on an error."""
+        try:
+            found = self._eval(activation)
+        except RuntimeError:  # a macro that would run too long
+            raise ValueError from None
+        kind = found.type()
+        if kind == _T.NULL:
             return None
+        for known, make in _PLAIN:
+            if kind == known:
+                return make(found.value())
         raise ValueError
 
 
 class Environment:
-    """Everything that conditions on one signal type may read."""
+    """Everything that conditions on one signal type may read; without a contract, those on a case alone."""
 
-    def __init__(self, contract: Contract, extra: Mapping[str, Variable], equated: Collection[date] = ()) -> None:
+    def __init__(self, contract: Contract | None, extra: Mapping[str, Variable], equated: Collection[date] = ()) -> None:
         pool = descriptor_pool.DescriptorPool()
         for module in (any_pb2, struct_pb2, wrappers_pb2, timestamp_pb2, duration_pb2):
             pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
-        own, self.readers, self._items = _variables(contract, pool)
+        own, self.readers, self._items = _variables(contract, pool) if contract else ({}, {}, {})
         self.variables = {**extra, **own}
         functions = _functions(equated)
         self._check = cel.NewEnv(descriptor_pool=pool, functions=functions, variables={n: v.check for n, v in self.variables.items()})
-        self._run = cel.NewEnv(functions=functions, variables={n: v.run for n, v in self.variables.items()})
+        self._make_run = partial(cel.NewEnv, functions=functions, variables={n: v.run for n, v in self.variables.items()})
+
+    @cached_property
+    def _run(self) -> Any:
+        """Made when something is compiled to run: an environment is slow to make."""
+        return self._make_run()
 
     def compile(self, text: str, *, number: bool = False) -> Condition:
         """Compile a condition, or a whole number if `number`. Raises ConditionError."""
+        checked = self._checked(text)
+        if checked.gives != (_T.INT if number else _T.BOOL):
+            what = "a whole number" if number else "true or false"
+            raise ConditionError([(1, f"the expression gives {checked.gives.name()}, not {what}")])
+        if checked.may_be_null and not number:
+            raise ConditionError([(1, "the expression may be null: compare it with `== true`")])
+        return self._runnable(text, checked)
+
+    def compile_date(self, text: str) -> Condition:
+        """Compile an expression that gives a date, or null. Raises ConditionError."""
+        checked = self._checked(text)
+        if checked.kind != DATE:
+            raise ConditionError([(1, "the expression gives no date")])
+        return self._runnable(text, checked)
+
+    def compile_text(self, text: str) -> Condition:
+        """Compile an expression that gives a text. Raises ConditionError."""
+        checked = self._checked(text)
+        if checked.gives != _T.STRING or checked.may_be_null:
+            raise ConditionError([(1, f"the expression gives {checked.gives.name()}, not a text")])
+        return self._runnable(text, checked)
+
+    def compile_value(self, text: str) -> Condition:
+        """Compile an expression for whatever `gives` says of it. Raises ConditionError."""
+        return self._runnable(text, self._checked(text))
+
+    def gives(self, text: str) -> Given:
+        """Say what an expression gives and reads, without making it ready to run. Raises ConditionError."""
+        checked = self._checked(text)
+        if checked.gives.name() not in {*_TYPE_NAMED, _NULL}:
+            raise ConditionError([(1, f"the expression gives {checked.gives.name()}, which a case cannot hold")])
+        return Given(checked.gives.name(), checked.kind, nullable=checked.may_be_null or checked.gives.name() == _NULL)
+
+    def _checked(self, text: str) -> _Checked:
         if len(text) > _LONGEST:
             raise ConditionError([(1, f"a condition has at most {_LONGEST} characters")])
         try:
             checked = self._check.compile(text)
         except RuntimeError as exc:
             raise ConditionError(_messages(str(exc))) from None
-        wanted = (_T.INT, _T(_WRAPPER[_T.INT.name()])) if number else (_T.BOOL,)
-        if checked.return_type() not in wanted:
-            what = "a whole number" if number else "true or false"
-            raise ConditionError([(1, f"the expression gives {checked.return_type().name()}, not {what}")])
         tree = celtree.parse(checked.serialize())
-        if tree.may_be_null and not number:
-            raise ConditionError([(1, "the expression may be null: compare it with `== true`")])
         walk = Walk(tree, {n: v.kind for n, v in self.variables.items()}, self._items)
         if walk.faults:
             raise ConditionError(walk.faults)
-        return Condition(text, frozenset(walk.used & self.variables.keys()), self._run.compile(text))
+        return _Checked(checked.return_type(), tree.may_be_null, walk.gives, frozenset(walk.used & self.variables.keys()))
+
+    def _runnable(self, text: str, checked: _Checked) -> Condition:
+        return Condition(text, checked.reads, self._run.compile(text))
 
     def activation(self, values: dict[str, Any]) -> Any:
         """Bind values to variables; every variable that a condition uses must be there."""

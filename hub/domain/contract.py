@@ -23,6 +23,8 @@ CLASSES: Final = {
 
 INFORMED: Final = ("JA", "NEE_SPOED", "NEE_VEILIGHEID", "NEE_NIET_BEREIKBAAR", "NVT")
 KETEN: Final = "@keten"
+ANYTHING: Final = "*"
+"""In `answers`: the type answers any signal that the publisher sent or received."""
 LONGEST_TEXT: Final = 200
 
 

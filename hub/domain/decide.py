@@ -5,22 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hub.domain.contract import value_at
-from hub.domain.grants import ADDRESSEE, PUBLISHER
+from hub.domain.grants import ADDRESSEE, PUBLISHER, RECIPIENTS, STARTER
+from hub.domain.process import variable
 from hub.domain.reasons import REASONS, text_of
 from hub.domain.registers import covering
 from hub.domain.signal import Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     from hub.domain.conditions import Condition
+    from hub.domain.process import Case
     from hub.domain.rulefiles import Agreement
     from hub.domain.ruleset import Grant, RuleSet
     from hub.domain.signal import Signal
 
 NOBODY: Final = "*"
 """Recipient of the one decision of a signal that no grant gives to anyone."""
-DELIVER, WITHHOLD, DEFER, RELEASED, EXPIRED = "deliver", "withhold", "defer", "released", "expired"
+DELIVER, WITHHOLD, DEFER, RELEASED, EXPIRED, RECALLED = "deliver", "withhold", "defer", "released", "expired", "recalled"
+AWAITS: Final = "wacht-op-oppakken"
+"""Reason of a withheld delivery that goes out when its recipient publishes what the grant names."""
 
 
 class Circumstances(NamedTuple):
@@ -31,6 +36,16 @@ class Circumstances(NamedTuple):
     """The Dutch date of `now_ms`."""
     correlation: str = ""
     cause_publisher: str | None = None
+    starter: str | None = None
+    """Who opened the keten."""
+    case: Case | None = None
+    """The case that the signal belongs to, after its step."""
+    received: frozenset[tuple[str, str]] = frozenset()
+    """(recipient, type) of what was received in the keten before and was not taken back."""
+    published: frozenset[tuple[str, str]] = frozenset()
+    """(publisher, type) of what was published in the keten before."""
+    holders: tuple[str, ...] = ()
+    """Who received the signal that this one takes back."""
 
 
 class Decision(NamedTuple):
@@ -89,6 +104,8 @@ class Conditions:
                 return self._by.correlation
             case "today":
                 return self._by.today.isoformat()
+        if name.startswith("c."):
+            return variable(self._by.case, name)
         return _setting(self._ruleset, name, agreement, self._signal.municipality, self._by.today)
 
     @staticmethod
@@ -107,9 +124,10 @@ def _setting(ruleset: RuleSet, name: str, agreement: Agreement | None, municipal
     return ruleset.settings.value(name.removeprefix("cfg."), municipality, today)
 
 
-def decide(ruleset: RuleSet, signal: Signal, by: Circumstances) -> Verdict:
+def decide(ruleset: RuleSet, signal: Signal, by: Circumstances, grants: Sequence[Grant] | None = None) -> Verdict:
     """Return who gets the signal and who does not, or why it is refused.
 
+    `grants` are those of a reminder, which the process names; else every grant of the type counts.
     The same rule set, signal and circumstances give the same verdict.
     """
     conditions = Conditions(ruleset, signal, by)
@@ -117,7 +135,7 @@ def decide(ruleset: RuleSet, signal: Signal, by: Circumstances) -> Verdict:
     decisions: list[Decision] = []
     unmet: list[Fault] = []
     met = 0
-    for grant in signal.rules.grants:
+    for grant in signal.rules.grants if grants is None else grants:
         if not grant.in_force(by.today):
             continue
         agreement = covering(grant.agreements, signal.publisher, signal.municipality, by.today)
@@ -132,7 +150,7 @@ def decide(ruleset: RuleSet, signal: Signal, by: Circumstances) -> Verdict:
         if any(fault.code == "voorwaarde-fout" for fault in failed):
             alarms.append(grant.id)
         for recipient in _recipients(ruleset, grant, signal, by):
-            reason = failed[0].code if failed else obstacle(ruleset, grant, recipient, signal)
+            reason = failed[0].code if failed else obstacle(ruleset, grant, recipient, signal) or _not_yet(grant, recipient, by)
             outcome = WITHHOLD if reason else DELIVER
             decisions.append(Decision(grant, recipient, outcome, reason or "volgens-regel", agreement))
     if unmet and not met:
@@ -175,6 +193,10 @@ def _recipients(ruleset: RuleSet, grant: Grant, signal: Signal, by: Circumstance
         return signal.addressees
     if grant.to == PUBLISHER:
         return (by.cause_publisher,) if by.cause_publisher else ()
+    if grant.to == STARTER:
+        return (by.starter,) if by.starter else ()
+    if grant.to == RECIPIENTS:
+        return by.holders
     participants = ruleset.participants
     if participants.role_is_local(grant.to):
         return (participants.local_id(grant.to, signal.municipality),) if signal.municipality else ()
@@ -194,6 +216,25 @@ def obstacle(ruleset: RuleSet, grant: Grant, recipient_id: str, signal: Signal) 
     if not grant.settled and not (recipient.is_test and signal.publisher.is_test):
         return "grondslag-te-toetsen"
     return None
+
+
+def _not_yet(grant: Grant, recipient: str, by: Circumstances) -> str | None:
+    """Return why a recipient does not get it for what it did or did not get before in this keten."""
+    if grant.follows is not None and (recipient, grant.follows) not in by.received:
+        return "volgt-niet"
+    if grant.release_on is not None and (recipient, grant.release_on) not in by.published:
+        return AWAITS
+    return None
+
+
+def content_faults(ruleset: RuleSet, signal: Signal, by: Circumstances) -> list[Fault]:
+    """Return the content rules that a signal breaks whatever its case, for one that its case refuses already."""
+    conditions = Conditions(ruleset, signal, by)
+    return [
+        Fault(rule.code, None, rule.text)
+        for rule in signal.rules.refusals
+        if not any(name.startswith("c.") for name in rule.condition.variables) and rule.condition.holds(conditions.under(None))
+    ]
 
 
 def still_holds(ruleset: RuleSet, grant_id: str, signal: Signal, recipient: str, today: date) -> tuple[Grant, Agreement | None] | None:

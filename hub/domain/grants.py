@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 PUBLISHER: Final = "$publisher"
 """The publisher of the signal named as cause."""
+STARTER: Final = "$starter"
+"""Who opened the keten."""
+RECIPIENTS: Final = "$recipients"
+"""Everyone who received the signal named as cause; in the hub's own rules only."""
 ADDRESSEE: Final = "$addressee"
 """Whom the hub itself addresses; in the hub's own rules only."""
 
@@ -57,11 +61,18 @@ class GrantBuilder:
     """Builds the grants of one rule file and collects their faults."""
 
     def __init__(
-        self, contracts: Mapping[str, Contract], registers: Registers, environment: Callable[[str], Environment], *, own: bool
+        self,
+        contracts: Mapping[str, Contract],
+        registers: Registers,
+        environment: Callable[[str], Environment],
+        unset: Callable[[str, Condition], list[str]],
+        *,
+        own: bool,
     ) -> None:
         self._contracts = contracts
         self._registers = registers
         self._environment = environment
+        self._unset = unset
         self._own = own
         self._faults: list[Fault] = []
 
@@ -85,6 +96,7 @@ class GrantBuilder:
             )
             return None
         self._recipient(source, path, entry, contract)
+        self._follow_ups(source, path, entry, contract)
         when = self._condition(source, (*path, "when"), contract, entry.when)
         requires = self._requires(source, path, contract, entry)
         quota = self._quota(source, path, contract, entry)
@@ -105,6 +117,8 @@ class GrantBuilder:
             valid_until=entry.valid.until,
             when=when,
             requires=requires,
+            follows=entry.follows,
+            release_on=entry.release_on,
             view=view,
             quota=quota,
             retention=entry.retention,
@@ -140,21 +154,44 @@ class GrantBuilder:
                 self._fault(
                     source, at, f"`{PUBLISHER}` needs a cause, and {contract.type} answers nothing", "add `answers` to the contract"
                 )
-        elif (entry.to == ADDRESSEE and self._own) or not self._registers.whole:
+        elif (entry.to in {ADDRESSEE, RECIPIENTS} and self._own) or not self._registers.whole:
             return
+        elif entry.to == STARTER:
+            if contract.subject is None:
+                self._fault(source, at, f"`{STARTER}` needs a keten, and {contract.type} is anonymous", f"use {PUBLISHER}, or a role")
         elif entry.to not in participants.roles():
-            self._fault(source, at, f"the recipient `{entry.to}` does not exist", f"a role of participants.yaml, or {PUBLISHER}")
+            self._fault(source, at, f"the recipient `{entry.to}` does not exist", f"a role of participants.yaml, {PUBLISHER} or {STARTER}")
         elif not participants.role_is_local(entry.to) and len(participants.national(entry.to)) > 1:
             self._fault(source, at, f"`{entry.to}` is more than one participant, so it is not clear who gets it", f"use {PUBLISHER}")
+
+    def _follow_ups(self, source: Source, path: Path, entry: GrantEntry, contract: Contract) -> None:
+        """What depends on other signals of the keten needs a keten, and signals that exist and can come from there."""
+        for key, named in (("follows", entry.follows), ("release_on", entry.release_on)):
+            if named is None:
+                continue
+            other = self._contracts.get(named)
+            if other is None and named not in self._registers.unread:
+                self._fault(
+                    source, (*path, key), f"the signal type `{named}` does not exist", f"known: {', '.join(sorted(self._contracts))}"
+                )
+            elif contract.subject is None or (other is not None and other.subject is None):
+                self._fault(source, (*path, key), f"`{key}` needs a keten, and an anonymous signal has none", "leave it out")
+            elif key == "release_on" and other is not None and not entry.to.startswith("$") and not other.may_publish(entry.to):
+                self._fault(source, (*path, key), f"`{entry.to}` may not publish {named}, so nothing would ever be released")
+        if entry.release_on is not None and entry.quota is not None:
+            self._fault(source, (*path, "release_on"), "a grant has either `quota` or `release_on`", "make two grants of it")
 
     def _condition(self, source: Source, path: Path, contract: Contract, text: str | None) -> Condition | None:
         if text is None:
             return None
         try:
-            return self._environment(contract.type).compile(text)
+            condition = self._environment(contract.type).compile(text)
         except ConditionError as exc:
             self._faults += condition_faults(source, path, exc)
             return None
+        for what in self._unset(contract.type, condition):
+            self._fault(source, path, what, "set it in the start, or on every way to that state")
+        return condition
 
     def _requires(self, source: Source, path: Path, contract: Contract, entry: GrantEntry) -> tuple[Precondition, ...]:
         found = []
@@ -186,7 +223,10 @@ class GrantBuilder:
                 outside = [name for name in limit.variables if not name.startswith("cfg.")]
                 if outside:
                     self._fault(source, (*at, "limit"), f"a limit may not depend on {', '.join(sorted(outside))}", "use cfg.*")
-        return QuotaRule(quota, limit, self._condition(source, (*at, "exempt"), contract, quota.exempt))
+        exempt = self._condition(source, (*at, "exempt"), contract, quota.exempt)
+        if exempt is not None and any(name.startswith("c.") for name in exempt.variables):
+            self._fault(source, (*at, "exempt"), "what is exempt may not depend on a case: it may have moved by the time of release")
+        return QuotaRule(quota, limit, exempt)
 
     def _view(self, source: Source, path: Path, contract: Contract, flow: FlowFile, entry: GrantEntry) -> View | None:
         grants: list[FieldGrant] = []

@@ -17,6 +17,7 @@ from hub.domain.conditions import Environment, Variable
 from hub.domain.faults import Fault
 from hub.domain.flows import FlowReader
 from hub.domain.grants import Registers
+from hub.domain.processfile import Processes
 from hub.domain.registers import HUB, Participants, Settings
 from hub.domain.ruleset import RuleSet, TypeRules
 from hub.domain.sources import Source, read_json, read_yaml
@@ -76,21 +77,25 @@ class _Loader:
                 self.faults += exc.faults
         self.load_contracts()
         registers = self.load_registers()
-        flows = FlowReader(self.contracts, registers, lambda name: self.environment(name, registers))
+        self.processes = Processes(self.contracts, registers, lambda contract: _shared_variables(contract, registers))
+        flows = FlowReader(self.contracts, registers, self.processes, lambda name: self.environment(name, registers))
         for file, source in self.sources.items():
             if file.endswith(".yaml") and self.register_name(file) is None:
-                flows.read(source, own=file.startswith(_OWN))
+                flows.survey(source, own=file.startswith(_OWN))
+        flows.read()
         self.faults += flows.faults
         real = [fault for fault in self.faults if not fault.warning]
         return Loaded(None if real else self.ruleset(registers, flows), tuple(sorted(self.faults)))
 
     def ruleset(self, registers: Registers, flows: FlowReader) -> RuleSet:
+        machine_of = {name: machine for machine in flows.machines.values() for name in machine.keys}
         types = {
             name: TypeRules(
-                contract, self.environment(name, registers), tuple(flows.grants.get(name, ())), tuple(flows.refusals.get(name, ()))
+                contract, self.environment(name, registers), tuple(flows.grants.get(name, ())), tuple(flows.refusals.get(name, ())),
+                machine_of.get(name),
             )
             for name, contract in self.contracts.items()
-        }
+        }  # fmt: skip
         canonical = json.dumps({file: source.value for file, source in self.sources.items()}, sort_keys=True, separators=(",", ":"))
         return RuleSet(
             version=hashlib.sha256(canonical.encode()).hexdigest(),
@@ -102,6 +107,7 @@ class _Loader:
             agreements=registers.agreements,
             forbidden=registers.forbidden,
             examples=flows.examples,
+            machines=flows.machines,
         )
 
     # --- contracts ------------------------------------------------------------------------
@@ -201,24 +207,26 @@ class _Loader:
     def environment(self, signal_type: str, registers: Registers) -> Environment:
         if signal_type not in self.environments:
             contract = self.contracts[signal_type]
-            self.environments[signal_type] = Environment(contract, _shared_variables(contract, registers), registers.equated)
+            extra = {**_shared_variables(contract, registers), **self.processes.variables(signal_type)}
+            self.environments[signal_type] = Environment(contract, extra, registers.equated)
         return self.environments[signal_type]
 
 
-def _shared_variables(contract: Contract, registers: Registers) -> dict[str, Variable]:
+def _shared_variables(contract: Contract | None, registers: Registers) -> dict[str, Variable]:
+    """Return what conditions may read besides data and case; without a contract there is no event and no agreement."""
     text, number = cel.Type.STRING, cel.Type.INT
-    maybe = cel.Type("google.protobuf.Int64Value")
-    every_role = tuple(sorted(registers.participants.roles() | {HUB}))
-    roles = every_role if "*" in contract.publishers else contract.publishers
-    variables = {
-        "e.type": Variable(text, text),
-        "e.role": Variable(text, text, Kind("enum", roles)),
-        "e.participant": Variable(text, text),
-        "e.correlationid": Variable(text, text),
-        "today": Variable(text, text, DATE),
-        "cfg.agreement.id": Variable(text, text),
-        "cfg.agreement.limit": Variable(maybe, cel.Type.DYN),
-    }
+    variables = {"today": Variable(text, text, DATE)}
+    if contract is not None:
+        every_role = tuple(sorted(registers.participants.roles() | {HUB}))
+        roles = every_role if "*" in contract.publishers else contract.publishers
+        variables |= {
+            "e.type": Variable(text, text),
+            "e.role": Variable(text, text, Kind("enum", roles)),
+            "e.participant": Variable(text, text),
+            "e.correlationid": Variable(text, text),
+            "cfg.agreement.id": Variable(text, text),
+            "cfg.agreement.limit": Variable(cel.Type("google.protobuf.Int64Value"), cel.Type.DYN),
+        }
     for name, by_municipality in registers.settings.values.items():
         kinds = {type(v.value) for values in by_municipality.values() for v in values}
         known = {frozenset({int}): number, frozenset({bool}): cel.Type.BOOL, frozenset({str}): text}

@@ -182,6 +182,10 @@ class GrantEntry(Model):
     valid: Validity = Validity()
     when: Text | None = None
     requires: dict[Code, Text | Requirement] = {}
+    follows: Text | None = None
+    """Only to recipients that received this type in the same keten."""
+    release_on: Text | None = None
+    """Held back until the recipient publishes this type in the same keten."""
     fields: tuple[Text | dict[str, Text], ...]
     quota: Quota | None = None
     retention: str
@@ -214,8 +218,14 @@ class Step(Model):
     correlation: str | None = None
     cause: Name | None = None
     """The name of an earlier step."""
+    replaces: Name | None = None
+    """The name of an earlier step that this one corrects."""
     tick: str | None = None
     expect: dict[str, Any] | None = None
+    state: Text | dict[Name, Text] | None = None
+    """The state of the one case afterwards, or of the case in the keten of each named step."""
+    may: dict[Name, Text] | None = None
+    """What guards answer afterwards: `open`, or the code for which it may not be done."""
 
 
 class Example(Step):
@@ -223,6 +233,120 @@ class Example(Step):
 
     name: Text
     steps: tuple[Step, ...] = ()
+
+
+StateName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$", max_length=60)]
+States = StateName | tuple[StateName, ...]
+"""A state, a set of states, or a list of those."""
+VariableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+Assignments = dict[VariableName, Text | int | bool | None]
+
+
+class Unmet(Model):
+    """What the publisher hears when the condition of a step does not hold."""
+
+    code: Code
+    text: Text
+
+
+class StartEntry(Model):
+    """The signal that opens a case."""
+
+    on: Text
+    to: StateName
+    when: Text | None = None
+    unmet: Unmet | None = None
+    set: Assignments = {}
+
+
+class TransitionEntry(Model):
+    """A step that a signal takes, or its withdrawal."""
+
+    from_: States = Field(alias="from")
+    on: Text | None = None
+    withdrawn: Text | None = None
+    to: StateName | None = None
+    """The same state if absent."""
+    when: Text | None = None
+    unmet: Unmet | None = None
+    set: Assignments = {}
+    fact: bool = False
+    """It happened: never refused, whatever the state."""
+    notify: tuple[Text, ...] = ()
+    code: Code | None = None
+    text: Text | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.on is None) == (self.withdrawn is None):
+            raise PydanticCustomError("transition", "a transition has either `on` or `withdrawn`")
+        if bool(self.notify) != (self.code is not None):
+            raise PydanticCustomError("transition", "`notify` and `code` go together")
+        if self.fact and (self.on is None or self.unmet is not None):
+            raise PydanticCustomError("transition", "a fact is a signal that is never refused: no `withdrawn` and no `unmet`")
+        return self
+
+
+class TermEntry(Model):
+    """What falls due while a case is in a state."""
+
+    in_: States = Field(alias="in")
+    after: Text | None = None
+    before: tuple[Text, Text] | None = None
+    at: Text | None = None
+    to: StateName | None = None
+    set: Assignments = {}
+    notify: tuple[Text, ...] = ()
+    code: Code
+    text: Text | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if sum(timing is not None for timing in (self.after, self.before, self.at)) != 1:
+            raise PydanticCustomError("term", "a term has one of `after`, `before` and `at`")
+        if self.to is None and not self.notify:
+            raise PydanticCustomError("term", "a term leads to a state or tells somebody: give it `to` or `notify`")
+        return self
+
+
+class GuardEntry(Model):
+    """May this be done now? Not while a case is in one of these states."""
+
+    name: Code
+    closed_in: States
+    code: Code
+    text: Text | None = None
+
+
+class AlarmEntry(Model):
+    """It was done all the same: who hears it."""
+
+    on: Text
+    in_: States = Field(alias="in")
+    notify: tuple[Text, ...]
+    code: Code
+    text: Text | None = None
+
+
+class ProcessEntry(Model):
+    """The memory of a flow: a state machine."""
+
+    id: Name
+    case: Text
+    """An expression that is equal for the signals of one case."""
+    scope: Literal["keten", "subject"] = "keten"
+    """`subject`: guards and alarms look at every open case about the same person."""
+    legal_basis: tuple[Name, ...] | None = None
+    """Of its reminders; that of the flow's other grants to the recipient unless given."""
+    start: StartEntry
+    final: tuple[StateName, ...]
+    sets: dict[StateName, tuple[StateName, ...]] = {}
+    transitions: tuple[TransitionEntry, ...] = ()
+    terms: tuple[TermEntry, ...] = ()
+    guards: tuple[GuardEntry, ...] = ()
+    alarms: tuple[AlarmEntry, ...] = ()
+    migrate: dict[StateName, StateName] = {}
+    """Where an open case goes whose state is no longer there."""
 
 
 class FlowFile(Model):
@@ -234,6 +358,8 @@ class FlowFile(Model):
     """URI of the entry in the register of processing activities (AVG art. 30)."""
     grants: tuple[Any, ...] = ()
     """Each a GrantEntry, read one by one, so that a fault in one hides nothing in another."""
+    processes: tuple[Any, ...] = ()
+    """Each a ProcessEntry."""
     refuse: tuple[Any, ...] = ()
     """Each a Refusal."""
     examples: tuple[Any, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from hub.domain.conditions import Condition, Environment
     from hub.domain.contract import Contract
     from hub.domain.data import Issue
+    from hub.domain.process import Machine
     from hub.domain.registers import Participants, Settings
     from hub.domain.rulefiles import Agreement, Example, Forbidden, Ground, Quota
     from hub.domain.view import View
@@ -58,6 +60,8 @@ class Grant:
     valid_until: date | None
     when: Condition | None
     requires: tuple[Precondition, ...]
+    follows: str | None
+    release_on: str | None
     view: View
     quota: QuotaRule | None
     retention: str
@@ -92,6 +96,8 @@ class TypeRules:
     environment: Environment
     grants: tuple[Grant, ...]
     refusals: tuple[ContentRule, ...]
+    machine: Machine | None = None
+    """The process whose cases signals of this type belong to."""
 
     @cached_property
     def wire(self) -> Any:
@@ -116,7 +122,18 @@ class TypeRules:
             conditions += [c for c in (grant.when, *(r.condition for r in grant.requires)) if c]
             if grant.quota:
                 conditions += [c for c in (grant.quota.limit, grant.quota.exempt) if c and not isinstance(c, int)]
-        return frozenset().union(*(c.variables for c in conditions))
+        of_steps = self.machine.reads(self.contract.type) if self.machine else frozenset()
+        return of_steps.union(*(c.variables for c in conditions))
+
+    @cached_property
+    def tells_starter(self) -> bool:
+        """Some grant is for who opened the keten."""
+        return any(grant.to == "$starter" for grant in self.grants)
+
+    @cached_property
+    def looks_back(self) -> bool:
+        """Some grant depends on what was sent or received in the keten before."""
+        return any(grant.follows or grant.release_on for grant in self.grants)
 
     @cached_property
     def data_readers(self) -> tuple[tuple[str, Callable[[dict[str, Any]], Any]], ...]:
@@ -135,6 +152,10 @@ class TypeRules:
         return any(name.startswith("cfg.agreement.") for name in self.variables)
 
 
+def _canonical(raw: Any) -> str:
+    return json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
+
+
 @dataclass(frozen=True)
 class RuleSet:
     """All rule and schema files together, identified by the SHA-256 of their canonical content."""
@@ -151,10 +172,29 @@ class RuleSet:
     examples: Mapping[str, tuple[tuple[Example, str], ...]] = field(default_factory=dict)
     """By flow: the example and its `file:line`."""
 
+    machines: Mapping[str, Machine] = field(default_factory=dict)
+    """Every process by id."""
+
     @cached_property
     def grants(self) -> Mapping[str, Grant]:
-        """Every grant by id."""
-        return {grant.id: grant for rules in self.types.values() for grant in rules.grants}
+        """Every grant by id, those of reminders included."""
+        found = {grant.id: grant for rules in self.types.values() for grant in rules.grants}
+        return found | {grant.id: grant for machine in self.machines.values() for notice in machine.notices for grant in notice.grants}
+
+    @cached_property
+    def contract_texts(self) -> Mapping[str, str]:
+        """Each contract as it is stored, by signal type."""
+        return {name: _canonical(rules.contract.raw) for name, rules in self.types.items()}
+
+    @cached_property
+    def view_texts(self) -> Mapping[str, str]:
+        """Each view as it is stored, by grant."""
+        return {name: _canonical(grant.view.schema) for name, grant in self.grants.items()}
+
+    @cached_property
+    def releasing(self) -> frozenset[str]:
+        """The signal types that let go what was held back for their publisher."""
+        return frozenset(grant.release_on for grant in self.grants.values() if grant.release_on)
 
     @cached_property
     def _forbidden(self) -> tuple[tuple[re.Pattern[str], Forbidden], ...]:

@@ -104,12 +104,43 @@ def is_working_day(day: date, equated: Collection[date] = ()) -> bool:
 
 
 def working_days(day: date, count: int, equated: Collection[date] = ()) -> date:
-    """Return the `count`-th working day after `day`, that day itself not counted."""
-    while count > 0:
-        day += timedelta(days=1)
-        if is_working_day(day, equated):
-            count -= 1
+    """Return the `count`-th working day after `day`, or before it if negative, that day itself not counted."""
+    direction = timedelta(days=1 if count > 0 else -1)
+    for _ in range(abs(count)):
+        day += direction
+        while not is_working_day(day, equated):
+            day += direction
     return day
+
+
+def statutory_end(day: date, duration: str, equated: Collection[date] = ()) -> date:
+    """Return the last day of a term of law that began on `day`, that day itself not counted.
+
+    A term that ends on a Saturday, Sunday or holiday runs to the next working day (Algemene
+    termijnenwet art. 1), unless it is longer than 90 days, 12 weeks or 3 months, or counts in
+    years (art. 4). Art. 2 (short terms hold two working days) is not applied: its text has not
+    been confirmed.
+    """
+    last = plus(day, duration)
+    if _is_long(duration):
+        return last
+    while not is_working_day(last, equated):
+        last += timedelta(days=1)
+    return last
+
+
+def hard_end(day: date, duration: str) -> date:
+    """Return the last day of a maximum that begins on `day`, which counts, and that nothing extends."""
+    return plus(day, duration) - timedelta(days=1)
+
+
+def _is_long(duration: str) -> bool:
+    match = _DURATION(duration)
+    years, months, weeks, days = (int(part[:-1]) if part else 0 for part in match.groups()[:4]) if match else (1, 0, 0, 0)
+    units = sum(value > 0 for value in (years, months, weeks, days))
+    if units > 1:  # Atw art. 4 names no mixed terms: count them in days
+        return (plus(EPOCH, duration) - EPOCH).days > 90  # noqa: PLR2004
+    return years > 0 or months > 3 or weeks > 12 or days > 90  # noqa: PLR2004
 
 
 @lru_cache(maxsize=256)

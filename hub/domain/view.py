@@ -63,6 +63,11 @@ class View:
     """The data needs no work before encoding: no transform, no publisher shown."""
     _root: _Node
 
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The dotted names of everything that the recipient finds in it."""
+        return (*(grant.shown_as for grant in self.grants), *((UITGEVER,) if self.shows_publisher else ()))
+
     def project(self, data: dict[str, Any], publisher: str, circumstances: Circumstances) -> dict[str, Any]:
         """Return a record that the wire schema can encode; untouched data is shared, not copied."""
         record = _apply(self._root, data, circumstances)

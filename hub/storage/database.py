@@ -21,7 +21,7 @@ from hub.storage import tables
 if TYPE_CHECKING:
     from pathlib import Path
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The newest migration; a test holds it against the migrations folder."""
 FRESH: Final = "fresh_names"
 """Where a write connection keeps the names that its transaction gave out."""
@@ -108,6 +108,11 @@ class Database:
         """Make the tables at once, without migrations: for databases that live for one run."""
         with self.write() as connection:
             tables.metadata.create_all(connection)
+
+    def copy_of(self, other: Database) -> None:
+        """Take over everything in another database. SQLite only."""
+        with other.read() as source, self.read() as target:
+            source.connection.driver_connection.backup(target.connection.driver_connection)  # type: ignore[union-attr]
 
     def close(self) -> None:
         """Close all connections."""

@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Table, insert, select
 
-from hub.storage.tables import counters, decisions, deliveries, keten_names, rejections, signals
+from hub.storage.tables import (
+    case_steps,
+    counters,
+    decisions,
+    deliveries,
+    keten_names,
+    recalls,
+    receipts,
+    rejections,
+    signals,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-_TABLES: Final[tuple[Table, ...]] = (signals, keten_names, decisions, deliveries, rejections)
+_TABLES: Final[tuple[Table, ...]] = (signals, keten_names, decisions, deliveries, rejections, case_steps, recalls, receipts)
 
 
 class Inserts:
@@ -45,15 +55,15 @@ class Rows:
         """Add a row, in the order of the table's columns."""
         self.rows[table].append(row)
 
-    def mark(self) -> tuple[dict[str, int], dict[str, int]]:
+    def mark(self) -> tuple[list[int], dict[str, int]]:
         """Return where the rows stand now."""
-        return {name: len(rows) for name, rows in self.rows.items()}, dict(self.last)
+        return list(map(len, self.rows.values())), self.last.copy()
 
-    def undo(self, mark: tuple[dict[str, int], dict[str, int]]) -> None:
+    def undo(self, mark: tuple[list[int], dict[str, int]]) -> None:
         """Take back every row since the mark."""
         lengths, last = mark
-        for name, length in lengths.items():
-            del self.rows[name][length:]
+        for rows, length in zip(self.rows.values(), lengths, strict=True):
+            del rows[length:]
         self.last = dict(last)
 
     def saw(self, now_ms: int) -> None:

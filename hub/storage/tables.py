@@ -36,7 +36,9 @@ class State(IntEnum):
     """Recorded, to be sent."""
     SENT = 2
     DROPPED = 3
-    """Left the queue without being sent."""
+    """Left the queue without being sent, or will never be released."""
+    HELD = 4
+    """Waits until its recipient publishes what the grant names; nothing has been projected yet."""
 
 
 class Outcome(IntEnum):
@@ -47,6 +49,14 @@ class Outcome(IntEnum):
     DEFER = 3
     RELEASED = 4
     EXPIRED = 5
+    RECALLED = 6
+
+
+class Recall(IntEnum):
+    """How a signal was taken back."""
+
+    WITHDRAWN = 1
+    CORRECTED = 2
 
 
 class Rejection(IntEnum):
@@ -119,6 +129,8 @@ signals = Table(
 )  # fmt: skip
 """`keten` is the id of the signal that opened it; NULL for an anonymous signal. `erase_at` is NULL once erased."""
 _erasable = text("erase_at IS NOT NULL")
+_later = text("keten <> id")
+Index("signals_in_keten", signals.c.keten, sqlite_where=_later, postgresql_where=_later)
 Index("signals_to_erase", signals.c.erase_at, sqlite_where=_erasable, postgresql_where=_erasable)
 
 keten_names = Table(
@@ -158,7 +170,9 @@ deliveries = Table(
     Column("at", _Key, nullable=False),
     Column("sequence", _Key),
     Column("sent_at", _Key),
+    Column("about", _Key),
 )  # fmt: skip
+"""`about` is the earlier delivery to the same recipient that this one takes back or replaces."""
 _waiting, _ready = text("state = 0"), text("state = 1")
 Index("deliveries_waiting", deliveries.c.queue, deliveries.c.id, sqlite_where=_waiting, postgresql_where=_waiting)
 Index("deliveries_ready", deliveries.c.recipient, deliveries.c.id, sqlite_where=_ready, postgresql_where=_ready)
@@ -176,6 +190,66 @@ quota_usage = Table(
     Column("used", Integer, nullable=False),
     sqlite_with_rowid=False,
 )  # fmt: skip
+
+cases = Table(
+    "cases", metadata,
+    Column("id", _Key, primary_key=True, autoincrement=False),
+    Column("process", Integer, nullable=False),
+    Column("key", LargeBinary(16), nullable=False, unique=True),
+    Column("subject", LargeBinary(17)),
+    Column("keten", _Key, nullable=False),
+    Column("municipality", String(4)),
+    Column("state", Integer, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("next_due", _Key),
+    Column("opened_at", _Key, nullable=False),
+    Column("changed_at", _Key, nullable=False),
+    Column("closed_at", _Key),
+    Column("erase_at", _Key),
+)  # fmt: skip
+"""One row a case. `sealed` holds its variables and terms; `erase_at` is set when it closes, NULL once erased."""
+_running, _open, _ended = text("next_due IS NOT NULL"), text("closed_at IS NULL"), text("erase_at IS NOT NULL")
+Index("cases_open", cases.c.process, cases.c.state, sqlite_where=_open, postgresql_where=_open)
+Index("cases_due", cases.c.next_due, cases.c.id, sqlite_where=_running, postgresql_where=_running)
+Index("cases_about", cases.c.subject, sqlite_where=_open, postgresql_where=_open)
+Index("cases_in_keten", cases.c.keten)
+Index("cases_to_erase", cases.c.erase_at, sqlite_where=_ended, postgresql_where=_ended)
+
+case_steps = Table(
+    "case_steps", metadata,
+    Column("id", _Key, primary_key=True, autoincrement=False),
+    Column("case", _Key, nullable=False, index=True),
+    Column("signal", _Key, index=True),
+    Column("trigger", Integer, nullable=False),
+    Column("from_state", Integer),
+    Column("to_state", Integer, nullable=False),
+    Column("moved", SmallInteger, nullable=False),
+    Column("rule_set", Integer, nullable=False),
+    Column("at", _Key, nullable=False),
+    Column("sealed", LargeBinary),
+)  # fmt: skip
+"""Append-only. `trigger` is a signal type, or the code of a term; `moved` is 0 for what left state and variables alone.
+`sealed` holds the variables after the step, so that a decision that read them can be repeated; erased with the case.
+"""
+
+recalls = Table(
+    "recalls", metadata,
+    Column("original", _Key, primary_key=True, autoincrement=False),
+    Column("by", _Key, nullable=False, index=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("at", _Key, nullable=False),
+)  # fmt: skip
+"""Signals that were taken back, each once, and the withdrawal or correction that did it."""
+
+receipts = Table(
+    "receipts", metadata,
+    Column("signal", _Key, primary_key=True, autoincrement=False),
+    Column("recipient", Integer, primary_key=True, autoincrement=False),
+    Column("original", _Key, nullable=False, index=True),
+    Column("confirmed_at", _Key),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+"""Who was told of a recall, by which signal, and when the recipient confirmed it."""
 
 rejections = Table(
     "rejections", metadata,

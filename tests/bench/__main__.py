@@ -26,10 +26,11 @@ from unittest.mock import patch
 
 from sqlalchemy import insert, select
 
-from hub.app import Hub
+from hub.app import Hub, MovingClock
+from hub.cases import counts
 from hub.codec import Received, read_avro, unframe
 from hub.domain.decide import Circumstances, decide
-from hub.domain.terms import amsterdam_date
+from hub.domain.terms import amsterdam_date, moment
 from hub.storage.database import Database
 from hub.storage.rows import Inserts
 from hub.storage.tables import decisions, deliveries, signals
@@ -39,14 +40,15 @@ from tests.bench.world import BATCH, TYPE, opened, records
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 SAMPLE: Final = 20_000
 ROUNDS: Final = 5
+CASES: Final = 100_000
 TABLES: Final = {"signals": signals, "decisions": decisions, "deliveries": deliveries}
 
 
 @contextmanager
-def world(grants: int = 10) -> Iterator[Hub]:
+def world(grants: int = 10, *, process: bool = False, clock: MovingClock | None = None) -> Iterator[Hub]:
     """A hub on the disk of the repository, not on one in memory."""
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=Path(__file__).parents[2]))
-    hub = opened(folder, grants)
+    hub = opened(folder, grants, process=process, clock=clock)
     try:
         yield hub
     finally:
@@ -207,9 +209,36 @@ def safeties() -> dict[str, float]:
         on, off = [], []
         for _ in range(ROUNDS):
             on.append(routed(hub, SAMPLE // 2))
-            with patch("hub.work.seal", new=lambda _key, data: data):
+            with patch("hub.record.seal", new=lambda _key, data: data):
                 off.append(routed(hub, SAMPLE // 2))
     return {"on": statistics.median(on), "off": statistics.median(off)}
+
+
+def with_cases() -> dict[str, Any]:
+    """The same signals without and with a case that has a term, in turns."""
+    with world() as plain, world(process=True) as cased:
+        routed(plain, 2_000)
+        routed(cased, 2_000)
+        return {"throughput": [(routed(plain, SAMPLE // 2), routed(cased, SAMPLE // 2)) for _ in range(ROUNDS)]}
+
+
+def one_night() -> dict[str, Any]:
+    """Open 100,000 cases on one day, and let all their terms fall due in the same night."""
+    clock = MovingClock(moment("2026-11-02T10:30"))
+    with world(process=True, clock=clock) as hub:
+        for _ in range(CASES // 5_000):
+            routed(hub, 5_000)
+        gc.collect()
+        before, clock.now = resident_mib(), moment("2026-11-10T00:00")
+        start = time.perf_counter()
+        points = []
+        while hub.clock.some_terms():
+            points.append(resident_mib())
+        seconds = time.perf_counter() - start
+        reminders = sum(count for by_state in counts(hub).values() for state, count in by_state.items() if state == "klaar")
+        if reminders != CASES:
+            sys.exit("not every term fell due")
+        return {"seconds": seconds, "before": before, "points": points[:: max(1, len(points) // 10)], "peak": max(points)}
 
 
 def medians(rows: list[Any]) -> list[float]:
@@ -225,6 +254,8 @@ def document(found: dict[str, Any]) -> str:
     few_us, many_us = medians(found["rules"]["decision_us"])
     on, off = found["safeties"]["on"], found["safeties"]["off"]
     points = "\n".join(f"| {count:,} | {mib:.0f} |" for count, mib in found["memory"])
+    plain_case, with_case = medians(found["cases"]["throughput"])
+    night = found["night"]
     rounds = "\n".join(
         f"| {label} | {r:,.0f} | {p:,.0f} | {b:,.0f} | {r / p:.0%} | {r / b:.0%} |"
         for label, triples in (("start", found["floor"]["first"]), ("after 200,000", found["floor"]["later"]))
@@ -254,6 +285,9 @@ no check, no rule, no view and no encryption. The plain floor writes as a progra
 | 1,000 grants, signals a second | {many:,.0f} ({few / many:.2f} times the time) | below 1.3 times |
 | one decision, 10 / 1,000 grants | {few_us:.1f} / {many_us:.1f} µs | |
 | without the cipher (measured, not an option) | {off:,.0f} ({on / off - 1:+.0%} with it) | |
+| the same signal without / with a case that has a term, signals a second | {plain_case:,.0f} / {with_case:,.0f} ({plain_case / with_case:.2f} times the time) | |
+| {CASES:,} open cases whose terms fall due in one night, each with a reminder | {night["seconds"]:.0f} s | below 120 s |
+| memory in that night, before / at most | {night["before"]:.0f} / {night["peak"]:.0f} MiB | flat |
 | memory, from 25,000 to 300,000 signals | {found["memory"][1][1]:.0f} to {found["memory"][-1][1]:.0f} MiB | flat |
 
 ## Every round
@@ -281,6 +315,8 @@ def main() -> None:
         "floor": against_floor(),
         "rules": rules_1000(),
         "safeties": safeties(),
+        "cases": with_cases(),
+        "night": one_night(),
     }
     print(json.dumps(found))
     DOCUMENT.parent.mkdir(exist_ok=True)

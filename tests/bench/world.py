@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,7 +50,15 @@ def _grant(number: int, signal: str, to: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_rules(folder: Path, grants: int) -> None:
+PROCESS: Final[dict[str, Any]] = {
+    "id": "zaak", "case": "e.correlationid", "scope": "subject",
+    "start": {"on": TYPE, "to": "loopt", "set": {"soort": "s.soort"}}, "final": ["klaar"],
+    "terms": [{"in": "loopt", "after": "werkdagen(5)", "to": "klaar", "notify": ["toeslagen"], "code": "termijn-voorbij"}],
+}  # fmt: skip
+"""The measured type opens a case with one term, of which one recipient hears."""
+
+
+def write_rules(folder: Path, grants: int, *, process: bool = False) -> None:
     """Write rules with this many grants: two on the measured type, the others on types of their own, two each."""
     (folder / "rules").mkdir(parents=True)
     (folder / "schemas").mkdir()
@@ -59,7 +67,9 @@ def write_rules(folder: Path, grants: int) -> None:
     for i, name in enumerate(types):
         (folder / "schemas" / f"{name}.avsc").write_text(json.dumps(_contract(name)))
         entries += [_grant(2 * i, name, "toeslagen"), _grant(2 * i + 1, name, "schuldhulp")]
-    flow = {"flow": "bench", "purpose": "Meten", "activity": "https://signaalhub.example/meten", "grants": entries}
+    flow: dict[str, Any] = {"flow": "bench", "purpose": "Meten", "activity": "https://signaalhub.example/meten", "grants": entries}
+    if process:
+        flow["processes"] = [PROCESS]
     participants = [
         {"id": PUBLISHER, "name": "Melder", "oin": "00000099000000070000"},
         {"id": "toeslagen", "name": "Toeslagen", "oin": "00000099000000010000", "government": True},
@@ -70,10 +80,20 @@ def write_rules(folder: Path, grants: int) -> None:
         (folder / "rules" / f"{file}.yaml").write_text(json.dumps(value))
 
 
-def opened(folder: Path, grants: int = 10) -> Hub:
+def opened(folder: Path, grants: int = 10, *, process: bool = False, clock: Callable[[], int] | None = None) -> Hub:
     """Open a hub in a fresh home with bench rules."""
-    write_rules(folder, grants)
-    return open_hub(HubSettings(home=folder / "home", rules_dir=folder / "rules", schemas_dir=folder / "schemas"))
+    write_rules(folder, grants, process=process)
+    return open_hub(HubSettings(home=folder / "home", rules_dir=folder / "rules", schemas_dir=folder / "schemas"), clock=clock)
+
+
+def bsn(number: int) -> str:
+    """Return one of many numbers that pass the 11-proef, all of them beginning with 9."""
+    for start in range(90_000_000, 100_000_000, 1_000_000):
+        digits = str(start + number)
+        last = sum(weight * int(digit) for weight, digit in zip(range(9, 1, -1), digits, strict=True)) % 11
+        if last < 10:
+            return f"{digits}{last}"
+    raise ValueError
 
 
 def records(hub: Hub, count: int) -> Iterator[Received]:
@@ -82,7 +102,7 @@ def records(hub: Hub, count: int) -> Iterator[Received]:
     wire, schema_id = book.ruleset.types[TYPE].wire, book.contract_ids[TYPE]
     for i in range(count):
         data = {
-            "gemeentecode": "0344", "bsn": "999990019", "achternaam": f"Jansen-{i}", "voorletters": "A.B.",
+            "gemeentecode": "0344", "bsn": bsn(i), "achternaam": f"Jansen-{i}", "voorletters": "A.B.",
             "geboortedatum": 3_000 + i % 9_000, "postcode": f"{1000 + i % 8000}AB", "huisnummer": 1 + i % 200, "huisletter": None,
             "huisnummertoevoeging": None, "bedrag_cent": 50_000 + i, "crisis": False, "soort": "EEN",
             "betrokkene_geinformeerd": "JA", "contactrol": "incasso",

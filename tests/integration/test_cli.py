@@ -34,6 +34,7 @@ from tests.integration.support import (
     without_examples,
 )
 from tests.sample import ADDRESS, ANSWER, DEBT, address, address_data, debt_data
+from tests.unit.test_drawing import FILES
 
 ANSWERED = {"resultaat": "VERWERKT", "verwerkt_op": "2026-11-02"}
 PERSONS = """\
@@ -454,6 +455,53 @@ def test_the_matrix_is_printed_for_programs_and_people(cli: Cli, tmp_path: Path)
     assert "spookbewoning" in ok(cli("rules", "matrix")).out
     ok(cli("rules", "matrix", "--html", str(tmp_path / "matrix.html")))
     assert (tmp_path / "matrix.html").read_text(encoding="utf-8").lstrip().startswith("<!")
+
+
+@pytest.fixture
+def paused(cli: Cli, tmp_path: Path) -> Cli:
+    """Return a command line whose rules have two flows, one of them with a process."""
+    for name, text in FILES.items():
+        if not name.startswith("own/"):
+            file = tmp_path / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+    cli.rules, cli.schemas = tmp_path / "rules", tmp_path / "schemas"
+    return cli
+
+
+def test_a_process_is_shown_for_programs_and_people(paused: Cli) -> None:
+    (found,) = ok(paused("rules", "show", "pauze", "--json")).json
+    assert (found["process"], found["flow"], found["states"][0]["name"]) == ("wachten", "pauze", "gemeld")
+    shown = ok(paused("rules", "show", "pauze")).out
+    assert shown.startswith("PROCES wachten\n")
+    assert max(len(line) for line in shown.splitlines()) <= 100
+    assert not paused.home.exists()  # looking makes no home
+
+
+def test_a_process_is_drawn_in_a_file(paused: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "pauze.svg"
+    assert ok(paused("rules", "show", "pauze", "--svg", str(file))).out == f"written: {file}\n"
+    drawn = file.read_text(encoding="utf-8")
+    assert drawn.startswith("<svg ")
+    ok(paused("rules", "show", "pauze", "--svg", str(file)))
+    assert file.read_text(encoding="utf-8") == drawn
+    elsewhere = paused("rules", "show", "pauze", "--svg", str(tmp_path / "nergens" / "pauze.svg"))
+    assert elsewhere.code == 1
+    assert "cannot be written" in elsewhere.err
+    ok(paused("rules", "matrix", "--html", str(tmp_path / "matrix.html")))
+    assert "<svg " in (tmp_path / "matrix.html").read_text(encoding="utf-8")
+
+
+def test_a_flow_that_has_no_process_or_is_not_there_cannot_be_shown(paused: Cli) -> None:
+    for flow, words in (("niets", "there is no flow niets"), ("los", "the flow los has no process")):
+        ran = paused("rules", "show", flow)
+        wrong_use(ran)
+        assert words in ran.err
+        assert "flows with a process: pauze" in ran.err
+    (paused.rules / "pauze.yaml").unlink()
+    ran = paused("rules", "show", "los")
+    wrong_use(ran)
+    assert "no flow of these rules has a process" in ran.err
 
 
 def test_the_view_of_a_grant_is_an_avro_schema(cli: Cli) -> None:

@@ -232,12 +232,6 @@ def test_a_delivery_that_waits_cannot_be_answered(hub: Hub) -> None:
     assert notice["cause"] == receipts[50].signal_id
 
 
-def test_correcting_is_refused_until_it_exists(hub: Hub) -> None:
-    receipt = accepted(hub, TILBURG, address())
-    corrected = NewSignal(type=ADDRESS, data=address_data(), replaces=receipt.signal_id)
-    assert codes(one(hub, TILBURG, corrected)) == ["correctie-niet-mogelijk"]
-
-
 # --- deliveries on the wire ---------------------------------------------------------------
 
 

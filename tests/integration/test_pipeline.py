@@ -17,6 +17,7 @@ from hub.codec import Received, frame, write_avro
 from hub.domain import terms
 from hub.domain.ruleset import Grant
 from hub.errors import FaultsError, RetryLaterError
+from hub.record import Recorder
 from hub.relay import OUT
 from hub.storage.tables import State, counters, decisions, deliveries, keten_names, log_records, rejections, rule_sets, signals
 from hub.transport.base import Message
@@ -377,14 +378,14 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, object], None]:
     """Return a switch: from now on the hub itself fails on signals whose field has this value."""
 
     def switch(field: str, value: object) -> None:
-        project = Work.project
+        project = Recorder.project
 
-        def fails(work: Work, signal: Any, grant: Grant, recipient: str, key: Any) -> tuple[int, bytes]:
+        def fails(work: Recorder, signal: Any, grant: Grant, recipient: str, key: Any) -> tuple[int, bytes]:
             if signal.data.get(field) == value:
                 raise LookupError
             return project(work, signal, grant, recipient, key)
 
-        monkeypatch.setattr(Work, "project", fails)
+        monkeypatch.setattr(Recorder, "project", fails)
 
     return switch
 

@@ -143,13 +143,13 @@ def test_the_check_finds_nothing_even_when_strict_and_the_examples_pass(tmp_path
     """As a real process, as an officer or a build server runs it."""
     options = ["--home", str(tmp_path / "home"), "--rules", str(HERE / "rules"), "--schemas", str(HERE / "schemas")]
     check = subprocess.run([HUB, *options, "rules", "check", "--strict"], capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert (check.returncode, check.stdout) == (0, "6 signal types, 7 grants, 6 examples: no faults\n")
+    assert (check.returncode, check.stdout) == (0, "9 signal types, 9 grants, 6 examples: no faults\n")
     assert not (tmp_path / "home").exists()
 
 
 def test_the_examples_and_the_schemas_pass(world: World) -> None:
     assert world.ok("rules", "test") == "6 of 6 examples passed\n"
-    assert world.ok("schemas", "check") == "6 schemas: no faults\n"
+    assert world.ok("schemas", "check") == "9 schemas: no faults\n"
 
 
 def test_every_transform_is_used_by_the_flow(world: World) -> None:
@@ -580,7 +580,7 @@ def test_checking_a_draft_puts_nothing_in_force_and_promises_nothing(copy: World
         changed(before, '{"name": "onderwerp"', extra.replace('"int", "default": 0', '"boolean", "default": true')), encoding="utf-8"
     )
     result = copy.hub("rules", "check", "--strict")
-    assert (result.exit_code, result.stdout) == (0, "6 signal types, 7 grants, 6 examples: no faults\n")
+    assert (result.exit_code, result.stdout) == (0, "9 signal types, 9 grants, 6 examples: no faults\n")
 
 
 def test_a_second_version_runs_beside_the_first(copy: World) -> None:
