@@ -89,7 +89,7 @@ class Hub:
         self.now_ms = now_ms
         self.source = f"urn:nld:oin:{oin}:systeem:{HUB}"
         self.names = Names(database)
-        self.rulebooks = Rulebooks(database, now_ms, CarryOver(self.names, keys))
+        self.rulebooks = Rulebooks(database, now_ms, CarryOver(self.names, keys, now_ms))
         self.router = Router(database, self.rulebooks, keys, self.names, now_ms, random_id)
         self.clock = Clock(self.router)
         self.decoder = codec.Decoder(self.rulebooks.schema)
@@ -239,10 +239,21 @@ def incompatible(settings: HubSettings, ruleset: RuleSet) -> list[Fault]:
     try:
         if database.revision() != REVISION:
             return []  # what an older version of the hub stored is looked at after `upgrade`
+        names, keys = Names(database), _keys_of(settings)
         with database.read() as connection:
-            return [*rulebook.incompatible(connection, ruleset), *stranded(connection, Names(database), ruleset)]
+            broken = rulebook.incompatible(connection, ruleset)
+            if keys is None:
+                return [*broken, *stranded(connection, names, ruleset)]
+            return [*broken, *CarryOver(names, keys, system_clock).faults(connection, ruleset)]
     finally:
         database.close()
+
+
+def _keys_of(settings: HubSettings) -> Keys | None:
+    """Return the keys of a home that has any, without making one."""
+    given = settings.master_key.get_secret_value() if settings.master_key is not None else None
+    folder = settings.home / "keys"
+    return load_keys(folder, given) if given is not None or any(folder.glob("*.key")) else None
 
 
 def name_faults(faults: Iterable[Fault], settings: HubSettings) -> list[Fault]:

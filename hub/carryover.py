@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hub.casebook import Casebook, StoredCase
+from hub.casebook import Casebook, StoredCase, standing
 from hub.domain.faults import Fault
 from hub.domain.process import Calendar, rearmed
 
@@ -40,20 +41,30 @@ class CarryOver:
 
     names: Names
     keys: Keys
+    now_ms: Callable[[], int]
 
     def faults(self, connection: Connection, ruleset: RuleSet) -> list[Fault]:
         """Return why open cases cannot go on under this rule set."""
         found = stranded(connection, self.names, ruleset)
         for machine in ruleset.machines.values():
             lacking: dict[tuple[str, str], int] = {}
+            strange: dict[str, int] = {}
             for stored in Casebook(connection, self.names, self.keys).of_process(machine.id):
                 state = machine.migrate.get(stored.case.state, stored.case.state)
+                for name, value in stored.case.variables.items():
+                    variable = machine.environment.variables.get(f"c.{name}")
+                    if variable is not None and not variable.holds(value):
+                        strange[name] = strange.get(name, 0) + 1
                 for name in sorted(machine.assigned.get(state, frozenset()) - stored.case.variables.keys()):
                     lacking[state, name] = lacking.get((state, name), 0) + 1
             file, _, line = machine.where.rpartition(":")
+            fix = "give the new steps a process of their own, or let these cases end first"
             for (state, name), count in sorted(lacking.items()):
                 what = f"{count} open cases of `{machine.id}` in state `{state}` have no `{name}`, which every path now sets"
-                found.append(Fault(file, int(line), what, "give the new steps a process of their own, or let these cases end first"))
+                found.append(Fault(file, int(line), what, fix))
+            for name, count in sorted(strange.items()):
+                what = f"{count} open cases of `{machine.id}` hold a `{name}` of another type than it has now"
+                found.append(Fault(file, int(line), what, fix))
         return found
 
     def move(self, connection: Connection, ruleset: RuleSet, before: RuleSet | None) -> None:
@@ -64,14 +75,16 @@ class CarryOver:
                 continue
             book = Casebook(connection, self.names, self.keys)
             for stored in list(book.of_process(machine.id)):
-                carried = _carried(machine, stored, ruleset)
+                carried = _carried(machine, stored, ruleset, self.now_ms())
                 if carried != stored:
                     book.by_id(stored.id)
                     book.put(carried)
             book.flush()
 
 
-def _carried(machine: Machine, stored: StoredCase, ruleset: RuleSet) -> StoredCase:
+def _carried(machine: Machine, stored: StoredCase, ruleset: RuleSet, now: int) -> StoredCase:
     state = machine.migrate.get(stored.case.state, stored.case.state)
-    case = stored.case if state == stored.case.state else stored.case._replace(state=state, mover=None, before=None)
-    return stored._replace(case=rearmed(machine, case, Calendar(ruleset.settings, stored.municipality)).case)
+    moved = state != stored.case.state
+    case = stored.case._replace(state=state, mover=None, before=None) if moved else stored.case
+    case = rearmed(machine, case, Calendar(ruleset.settings, stored.municipality), moved=moved).case
+    return stored if case == stored.case and state not in machine.final else standing(stored, case, ruleset, now)

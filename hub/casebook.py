@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, func, insert, select, update
 
+from hub.domain import terms
 from hub.domain.process import Case, Mover
 from hub.storage.tables import cases
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from hub.domain.ruleset import RuleSet
     from hub.keys import Keys
     from hub.storage.names import Names
 
@@ -33,6 +35,15 @@ class StoredCase(NamedTuple):
     closed_at: int | None
     erase_at: int | None
     case: Case
+
+
+def standing(stored: StoredCase, case: Case, ruleset: RuleSet, now: int) -> StoredCase:
+    """Return a stored case as it stands now; in a final state it is closed, and kept as long as its first signal's contract says."""
+    machine = ruleset.machines[stored.process]
+    if stored.closed_at is not None or case.state not in machine.final:
+        return stored._replace(case=case, changed_at=now)
+    erase_at = terms.duration_ms(ruleset.types[machine.start_type].contract.retention, now)
+    return stored._replace(case=case, changed_at=now, closed_at=now, erase_at=erase_at)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from hub.casebook import StoredCase
+from hub.casebook import StoredCase, standing
 from hub.domain import process, terms
 from hub.domain.decide import Circumstances, Conditions
 from hub.domain.process import Arrived, Calendar, Case, Corrected, Due, Machine, Mover, Step, Told, Withdrawn
@@ -180,12 +180,7 @@ class Casework:
         return self._after(opened, step)
 
     def _after(self, stored: StoredCase, step: Step) -> StoredCase:
-        if step.case.state not in self.ruleset.machines[stored.process].final or stored.closed_at is not None:
-            return stored._replace(case=step.case, changed_at=self.recorder.now)
-        machine = self.ruleset.machines[stored.process]
-        retention = self.ruleset.types[machine.start_type].contract.retention
-        erase_at = terms.duration_ms(retention, self.recorder.now)
-        return stored._replace(case=step.case, changed_at=self.recorder.now, closed_at=self.recorder.now, erase_at=erase_at)
+        return standing(stored, step.case, self.ruleset, self.recorder.now)
 
     def _alarms(self, machine: Machine, signal: Signal, own: StoredCase | None, place: Place) -> list[tuple[StoredCase, Told]]:
         """Return the alarms that a fact raises, in its own case and in the others about the same person."""

@@ -79,7 +79,8 @@ def day_of(ms: int) -> str:
 def numbers(place: str | None) -> Data:
     """Return what rules/settings.yaml says for a municipality."""
     utrecht = place == "0344"
-    return {"reactie": 3 if utrecht else 5, "pauze": 5 if utrecht else 10, "langst": 4 if utrecht else 3, "nadert": 2, "vervalt": 120, "cjib": 5}
+    own = {"reactie": 3, "pauze": 5, "langst": 4} if utrecht else {"reactie": 5, "pauze": 10, "langst": 3}
+    return {**own, "nadert": 2, "vervalt": 120, "cjib": 5}
 
 
 # --- who may send what ----------------------------------------------------------------------------
@@ -90,7 +91,8 @@ MELDING, OPGEPAKT, REACTIE, HUISBEZOEK, BEKEND, GEVRAAGD, INGESTELD, VERLENGD, A
                  "pauze-gevraagd", "pauze-ingesteld", "pauze-verlengd", "pauze-afgewezen", "pauze-afgerond", "maatregel-uitgevoerd")
 )  # fmt: skip
 VERZOCHT, BESLUIT, VOORNEMEN, TAAK, CAPACITEIT = (
-    f"nl.wahv.{name}.v1" for name in ("pauze-verzocht", "pauze-besluit", "maatregel-voorgenomen", "taak-volbracht", "betaalcapaciteit-vastgesteld")
+    f"nl.wahv.{name}.v1"
+    for name in ("pauze-verzocht", "pauze-besluit", "maatregel-voorgenomen", "taak-volbracht", "betaalcapaciteit-vastgesteld")
 )
 REACTIONS: Final = (OPGEPAKT, REACTIE, HUISBEZOEK, BEKEND)
 _TEAMS: Final = ("buurtteam", "handhaving")
@@ -229,7 +231,9 @@ STILL: Final = frozenset({"gepauzeerd", "verlenging-gevraagd"})
 HELD: Final = frozenset({"gijzeling-aangehouden", "gijzeling-verlenging-gevraagd"})
 TASK: Final = frozenset({"taak-afgesproken", "taak-volbracht"})
 ACTIVE: Final = STILL | HELD | TASK | {"verzocht", "verlenging-open", "geregeld"}
-_BACK: Final = {"verlenging-gevraagd": "gepauzeerd", "gijzeling-verlenging-gevraagd": "gijzeling-aangehouden", "verlenging-open": "beeindigd"}
+_BACK: Final = {
+    "verlenging-gevraagd": "gepauzeerd", "gijzeling-verlenging-gevraagd": "gijzeling-aangehouden", "verlenging-open": "beeindigd",
+}  # fmt: skip
 """What goes on when a longer pause was asked and is not given."""
 _LONGER: Final = {asked: state for state, asked in _BACK.items()}
 
@@ -382,7 +386,7 @@ def content(type_: str, s: Data, today: str, place: str | None) -> set[str]:
         case "nl.wahv.taak-volbracht.v1":
             return _codes({"datum-in-de-toekomst": s["volbracht_op"] > today})
         case "nl.wahv.betaalcapaciteit-vastgesteld.v1":
-            return _codes({"datum-in-de-toekomst": s["vastgesteld_op"] > today, "bedrag-klopt-niet": s["betaalcapaciteit_cent_per_maand"] < 0})
+            return _codes({"datum-in-de-toekomst": s["vastgesteld_op"] > today})
     return set()
 
 
@@ -440,6 +444,8 @@ class Reference:
         self.cases: dict[tuple[str, int], Case] = {}
         self.ketens: dict[int, tuple[str, str | None]] = {}
         """Keten -> who began it, and its municipality."""
+        self.forgotten: set[int] = set()
+        """Ketens of which the hub no longer knows whom they are about."""
         self.sent: dict[int, Sent] = {}
         self.reminders: Counter[Reminder] = Counter()
         self.seen: Counter[str] = Counter()
@@ -499,23 +505,24 @@ class Reference:
             own = self.cases.get((PAUZE, keten))
             if own is None:
                 return "zaak-onbekend"
-            if own.state in WAIT or any(other.state in WAIT for other in self.about(own.person)):
+            if own.state in WAIT or any(other.state in WAIT for other in self.about(own.place, own.person)):
                 return "pauze-loopt"
             return "melding-gesloten" if own.state in DONE else None
         own = self.cases.get((CJIB, keten))
         if own is None:
             return "zaak-onbekend"
-        reasons = {
+        reasons: Mapping[str, Mapping[str, frozenset[str]]] = {
             "inning-voortzetten": {"pauze-loopt": STILL},
             "gijzeling-uitvoeren": {"pauze-loopt": STILL, "gijzeling-is-aangehouden": HELD, "taak-loopt": TASK},
             "verhoging-innen": {"pauze-loopt": STILL, "taak-loopt": TASK},
-            "verhoging-laten-vervallen": {"taak-niet-volbracht": {"taak-afgesproken"}},
-        }[guard]
-        return next((code for code, states in reasons.items() if own.state in states), None)
+            "verhoging-laten-vervallen": {"taak-niet-volbracht": frozenset({"taak-afgesproken"})},
+        }
+        return next((code for code, states in reasons[guard].items() if own.state in states), None)
 
-    def about(self, *persons: str) -> list[Case]:
-        """Return the open announcements about these persons."""
-        return [case for case in self.cases.values() if case.process == PAUZE and case.person in persons and case.state in OPEN]
+    def about(self, place: str | None, *persons: str) -> list[Case]:
+        """Return the open announcements about these persons in one municipality; another one's are no matter of its."""
+        pauses = (case for case in self.cases.values() if case.process == PAUZE and case.place == place)
+        return [case for case in pauses if case.person in persons and case.state in OPEN]
 
     # --- a request ------------------------------------------------------------------------
 
@@ -530,7 +537,7 @@ class Reference:
         if misplaced := self._misplaced(told):
             return {misplaced}, None
         original = self.sent[told.replaces] if told.replaces is not None else None
-        keten = original.keten if original else told.keten
+        keten = original.keten if original else self.place(told)
         place = place or (self.ketens[keten][1] if keten is not None else here)
         case = self.cases.get((PROCESS[told.type], keten)) if keten is not None else None
         move = self._corrects(original, case, told, today) if original else self._moves(case, told, today)
@@ -555,7 +562,19 @@ class Reference:
             return "correctie-andere-persoon" if names and told.data[names] != self._person(original.number) else None
         if told.type == BESLUIT and told.cause != VERZOCHT:
             return "oorzaak-ontbreekt" if told.cause is None else "oorzaak-past-niet"
-        return "keten-onbekend" if told.keten is None and told.type not in PERSON else None
+        if told.keten is None and told.type not in PERSON:
+            return "keten-onbekend"
+        return "keten-andere-persoon" if self._is_another(told) and told.type not in FACTS else None
+
+    def _is_another(self, told: Told) -> bool:
+        """Say whether an announcement or its execution names a keten that is about another person, or about none any more."""
+        if told.keten is None or told.keten in self.forgotten or told.type not in {MELDING, UITGEVOERD}:
+            return False
+        return bool(told.data["bsn"] != self._person(told.keten))
+
+    def place(self, told: Told) -> int | None:
+        """Return the keten that a signal belongs to: what was done to another person begins one of its own."""
+        return None if self._is_another(told) else told.keten
 
     def _person(self, number: int) -> str:
         """Return whom a signal is about: by itself, or by the first of its keten."""
@@ -657,7 +676,7 @@ class Reference:
     def _alarms(self, told: Told, own: Case | None) -> None:
         """A fact that should not have been is heard of in every case that it concerns."""
         if told.type == UITGEVOERD:
-            others = self.about(told.data["bsn"], *([own.person] if own else []))
+            others = self.about(told.data["gemeentecode"], told.data["bsn"], *([own.person] if own else []))
             for case in [*([own] if own else []), *(other for other in others if other is not own)]:
                 if case.state in WAIT:
                     self._remind(case, "pauze-doorbroken", None, _EVERYONE)

@@ -71,6 +71,11 @@ class Variable:
     run: Any
     kind: Kind | None = None
 
+    def holds(self, value: str | int | bool | None) -> bool:
+        """Say whether the variable may have this value."""
+        name, nullable = self.check.name().removesuffix("_wrapper").upper(), self.check.name().endswith("_wrapper")
+        return nullable if value is None else {bool: "BOOL", int: "INT", str: "STRING"}[type(value)] == name
+
 
 @dataclass(frozen=True, slots=True)
 class Given:

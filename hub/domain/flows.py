@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from hub.domain import forms, rulefiles
+from hub.domain import forms, processfile, rulefiles
 from hub.domain.conditions import ConditionError
 from hub.domain.grants import GrantBuilder, condition_faults
-from hub.domain.processfile import Processes
+from hub.domain.processes import Processes
 from hub.domain.reasons import REASONS
 from hub.domain.registers import HUB
 from hub.domain.ruleset import ContentRule, Grant
@@ -86,7 +86,8 @@ class FlowReader:
 
         for declared in self._processes.declared:
             if declared.source is source:
-                machine = self._processes.build(declared, self._environment, entries, register)
+                environments = (self._environment, self._processes.timed(declared))
+                machine = processfile.build(declared, self._contracts, self._registers, environments, entries, register)
                 if machine is not None:
                     self.machines[machine.id] = machine
         found = [self._example(source, ("examples", i)) for i in range(len(flow.examples))]

@@ -17,7 +17,7 @@ from hub.domain.conditions import Environment, Variable
 from hub.domain.faults import Fault
 from hub.domain.flows import FlowReader
 from hub.domain.grants import Registers
-from hub.domain.processfile import Processes
+from hub.domain.processes import Processes
 from hub.domain.registers import HUB, Participants, Settings
 from hub.domain.ruleset import RuleSet, TypeRules
 from hub.domain.sources import Source, read_json, read_yaml

@@ -433,10 +433,13 @@ def _armed(machine: Machine, before: Case, after: Case, calendar: Calendar, told
     return Step(after._replace(due=due), told, tuple(failed))
 
 
-def rearmed(machine: Machine, case: Case, calendar: Calendar) -> Step:
-    """Return a case with the terms of its state under a changed machine; those that run already go on."""
+def rearmed(machine: Machine, case: Case, calendar: Calendar, *, moved: bool = False) -> Step:
+    """Return a case with the terms of its state under a changed machine; those that run already go on.
+
+    `moved` says that the case was put in another state, so that what fell due before counts for nothing there.
+    """
     fresh = _armed(machine, _NEW, case, calendar, ())
-    fired = {code for code, _ in case.fired}
+    fired = set() if moved else {code for code, _ in case.fired}
     over = {term.code for term in machine.terms if term.moment is None and term.code in fired and term.code not in case.due}
     due = {code: case.due.get(code, at) for code, at in fresh.case.due.items() if code not in over}
     return fresh._replace(case=fresh.case._replace(due=due))

@@ -1,342 +1,67 @@
-"""From a process in a rule file to a machine, with every check on it."""
+"""From a declared process to a machine: everything in it compiled and checked."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from cel_expr_python import cel
 from pydantic import ValidationError
 
-from hub.domain import forms, rulefiles, terms
-from hub.domain.celcheck import Kind
-from hub.domain.conditions import Condition, ConditionError, Environment, Given, Variable
-from hub.domain.grants import condition_faults
+from hub.domain import rulefiles, terms
+from hub.domain.conditions import Condition, ConditionError, Environment
+from hub.domain.grants import STARTER, condition_faults
 from hub.domain.process import Alarm, Guard, Machine, Notice, Span, Term, Transition
+from hub.domain.processes import expression
 from hub.domain.reasons import REASONS
 from hub.domain.registers import HUB
 from hub.domain.signal import Fault as Refusal
 
 if TYPE_CHECKING:
     from hub.domain.contract import Contract
-    from hub.domain.faults import Fault
     from hub.domain.grants import Registers
+    from hub.domain.processshape import Declared
     from hub.domain.ruleset import Grant
-    from hub.domain.sources import Path, Source
+    from hub.domain.sources import Path
 
 REMINDER: Final = "nl.signaalhub.herinnering.v1"
 """The signal that tells of a term, an alarm or a step."""
-STARTER: Final = "$starter"
 _SPAN: Final = re.compile(r"(?P<kind>werkdagen|wettelijk|hard)\((?P<inner>.+)\)").fullmatch
 _KEPT: Final = frozenset({"code", "organisation"})
 """The privacy classes that a case may keep something of."""
+Environments = tuple[Callable[[str], Environment], Environment]
+"""How conditions on a signal type are checked, and those on a case alone."""
+Register = Callable[["Path", rulefiles.GrantEntry], "Grant | None"]
+"""Builds the grant of a reminder and takes it into the rule set."""
 
 
-@dataclass(slots=True)
-class _Edge:
-    """One way through the machine, for the checks on its shape."""
-
-    source: str
-    to: str
-    sets: frozenset[str]
-
-
-@dataclass(slots=True)
-class Declared:
-    """One process as declared, before anything in it is compiled."""
-
-    source: Source
-    path: Path
-    flow: rulefiles.FlowFile
-    entry: rulefiles.ProcessEntry
-    variables: dict[str, Variable] = field(default_factory=dict)
-    assigned: dict[str, frozenset[str]] = field(default_factory=dict)
-    reached: frozenset[str] = frozenset()
-
-    @property
-    def types(self) -> dict[str, list[Path]]:
-        """Every signal type that it mentions, and where."""
-        found: dict[str, list[Path]] = {}
-        named: list[tuple[str | None, Path]] = [(self.entry.start.on, ("start", "on"))]
-        for i, step in enumerate(self.entry.transitions):
-            named += [(step.on, ("transitions", i, "on")), (step.withdrawn, ("transitions", i, "withdrawn"))]
-        named += [(alarm.on, ("alarms", i, "on")) for i, alarm in enumerate(self.entry.alarms)]
-        for name, at in named:
-            if name is not None:
-                found.setdefault(name, []).append((*self.path, *at))
-        return found
-
-    def states(self, given: rulefiles.States) -> tuple[str, ...]:
-        """Return the states that a name, a set or a list of those stands for."""
-        return tuple(dict.fromkeys(state for name in _named(given) for state in self.entry.sets.get(name, (name,))))
-
-    @property
-    def all_states(self) -> tuple[str, ...]:
-        """Every state that something leads to, or that is final, in the order of the file."""
-        found = [self.entry.start.to, *(step.to for step in self.entry.transitions), *(term.to for term in self.entry.terms)]
-        return tuple(dict.fromkeys(state for state in (*found, *self.entry.final) if state is not None))
-
-    def edges(self) -> Iterator[_Edge]:
-        """Yield every way from a state to another or to itself."""
-        for step in self.entry.transitions:
-            for state in self.states(step.from_):
-                yield _Edge(state, step.to or state, frozenset(step.set))
-        for term in self.entry.terms:
-            for state in self.states(term.in_):
-                yield _Edge(state, term.to or state, frozenset(term.set))
-
-    def after(self, signal_type: str) -> frozenset[str]:
-        """Return the states in which a case can be after a signal of this type."""
-        entry = self.entry
-        found = {entry.start.to} if entry.start.on == signal_type else set()
-        for step in entry.transitions:
-            if step.on == signal_type:
-                found |= {step.to} if step.to else set(self.states(step.from_))
-        return frozenset(found)
-
-    def may_lack_a_case(self, signal_type: str) -> bool:
-        """A fact is accepted without a case, and so is what only raises an alarm."""
-        steps = [step for step in self.entry.transitions if step.on == signal_type]
-        return any(step.fact for step in steps) or (not steps and signal_type != self.entry.start.on)
-
-
-class Processes:
-    """Every process of a rule set: declared first, because conditions anywhere may read a case; then built."""
-
-    def __init__(
-        self, contracts: Mapping[str, Contract], registers: Registers, shared: Callable[[Contract | None], dict[str, Variable]]
-    ) -> None:
-        self._contracts = contracts
-        self._registers = registers
-        self._shared = shared
-        self._of_type: dict[str, Declared] = {}
-        self.declared: list[Declared] = []
-        self.faults: list[Fault] = []
-
-    # --- declaring ------------------------------------------------------------------------
-
-    def survey(self, source: Source, flow: rulefiles.FlowFile) -> None:
-        """Note the processes of one rule file."""
-        for i in range(len(flow.processes)):
-            path: Path = ("processes", i)
-            entry, faults = forms.read(source, rulefiles.ProcessEntry, path)
-            self.faults += faults
-            if entry is None:
-                continue
-            declared = Declared(source, path, flow, entry)
-            if any(other.entry.id == entry.id for other in self.declared):
-                self._fault(declared, ("id",), f"the process id `{entry.id}` is used twice")
-            self.declared.append(declared)
-            for name, places in declared.types.items():
-                if name in self._of_type:
-                    other = self._of_type[name].entry.id
-                    fix = "a signal moves one case; put the steps in one process"
-                    self.faults.append(source.fault(places[0], f"`{name}` already belongs to process `{other}`", fix))
-                else:
-                    self._of_type[name] = declared
-            self._shape(declared)
-            self._infer(declared)
-
-    def variables(self, signal_type: str) -> dict[str, Variable]:
-        """Return what conditions on a type may read of a case, as `c.<name>`."""
-        declared = self._of_type.get(signal_type)
-        return {} if declared is None else declared.variables
-
-    def unset(self, signal_type: str, condition: Condition) -> list[str]:
-        """Return what is wrong with a condition of a grant or content rule that reads a case."""
-        declared = self._of_type.get(signal_type)
-        read = [name for name in condition.variables if name.startswith("c.")]
-        if declared is None or not read:
-            return []
-        if declared.may_lack_a_case(signal_type):
-            return [f"`{name}` is read, and {signal_type} may come without a case" for name in read]
-        return self._lacking(declared, read, declared.after(signal_type))
-
-    @staticmethod
-    def _lacking(declared: Declared, read: Iterable[str], states: Iterable[str]) -> list[str]:
-        return [
-            f"`{name}` is read in state `{state}`, and not every path to it has set it"
-            for name in sorted(read)
-            for state in sorted(states)
-            if name.startswith("c.") and name != "c.state" and name[2:] not in declared.assigned.get(state, frozenset((name[2:],)))
-        ]
-
-    def _fault(self, declared: Declared, at: tuple[str | int, ...], what: str, fix: str = "") -> None:
-        fault = declared.source.fault((*declared.path, *at), what, fix)
-        if fault not in self.faults:
-            self.faults.append(fault)
-
-    def _shape(self, declared: Declared) -> None:
-        """Check that every state is reached, and left or final, and that every path can end."""
-        entry, edges = declared.entry, list(declared.edges())
-        reached, frontier = {entry.start.to}, [entry.start.to]
-        while frontier:
-            state = frontier.pop()
-            following = {edge.to for edge in edges if edge.source == state} - reached
-            reached |= following
-            frontier += following
-        declared.reached = frozenset(reached)
-        for at, names in self._mentions(declared):
-            may_be_set = at[0] not in {"final", "sets", "migrate"}
-            if not names and at[0] != "final":
-                self._fault(declared, at, "no state is named here", "name a state or a set")
-            for state in names:
-                if state not in reached and not (may_be_set and state in entry.sets):
-                    self._fault(
-                        declared, at, f"the state `{state}` cannot be reached", "correct the spelling, or add the step that leads to it"
-                    )
-        for name in entry.sets:
-            if name in declared.all_states:
-                self._fault(declared, ("sets", name), f"`{name}` is a state and a set", "give the set a name of its own")
-        for state in sorted(reached):
-            leaves = any(edge.source == state and edge.to != state for edge in edges)
-            if state in entry.final and leaves:
-                self._fault(declared, ("final",), f"the final state `{state}` is left by a step", "a final state is the end")
-            elif state not in entry.final and not leaves:
-                self._fault(
-                    declared, (), f"the state `{state}` is neither final nor left by anything", "add a step or a term, or make it final"
-                )
-        self._ends(declared, edges)
-        self._idle(declared)
-        self._assign(declared, edges)
-
-    def _idle(self, declared: Declared) -> None:
-        """Check that no term waits for a case that has ended: it would never fall due."""
-        for i, term in enumerate(declared.entry.terms):
-            for state in sorted(set(declared.states(term.in_)) & set(declared.entry.final)):
-                if term.to in {None, state}:
-                    self._fault(declared, ("terms", i, "in"), f"no term runs in the final state `{state}`", "leave it out here")
-
-    @staticmethod
-    def _mentions(declared: Declared) -> Iterator[tuple[tuple[str | int, ...], tuple[str, ...]]]:
-        """Yield each place that names states or sets, as it names them."""
-        entry = declared.entry
-        yield ("final",), entry.final
-        for name, states in entry.sets.items():
-            yield ("sets", name), states
-        for i, step in enumerate(entry.transitions):
-            yield ("transitions", i, "from"), _named(step.from_)
-        for i, term in enumerate(entry.terms):
-            yield ("terms", i, "in"), _named(term.in_)
-        for i, guard in enumerate(entry.guards):
-            yield ("guards", i, "closed_in"), _named(guard.closed_in)
-        for i, alarm in enumerate(entry.alarms):
-            yield ("alarms", i, "in"), _named(alarm.in_)
-        for old, new in entry.migrate.items():
-            yield ("migrate", old), (new,)
-
-    def _ends(self, declared: Declared, edges: list[_Edge]) -> None:
-        ending = set(declared.entry.final)
-        while more := {edge.source for edge in edges if edge.to in ending} - ending:
-            ending |= more
-        for state in sorted(declared.reached - ending):
-            if any(edge.source == state and edge.to != state for edge in edges):
-                self._fault(declared, (), f"no path from `{state}` ends", "let some step lead to a final state")
-        for old in declared.entry.migrate:
-            if old in declared.reached:
-                self._fault(declared, ("migrate", old), f"`{old}` is still a state", "migrate names states that are no longer there")
-
-    @staticmethod
-    def _assign(declared: Declared, edges: list[_Edge]) -> None:
-        """Find, for each state, the variables that every path to it has set."""
-        entry = declared.entry
-        everything = frozenset(entry.start.set).union(*(edge.sets for edge in edges))
-        found = dict.fromkeys(declared.reached, everything)
-        found[entry.start.to] = frozenset(entry.start.set)
-        changed = True
-        while changed:
-            changed = False
-            for edge in edges:
-                if edge.source in found and edge.to in found:
-                    narrowed = found[edge.to] & (found[edge.source] | edge.sets)
-                    changed |= narrowed != found[edge.to]
-                    found[edge.to] = narrowed
-        declared.assigned = found
-
-    # --- the types of variables -----------------------------------------------------------
-
-    def _setters(self, declared: Declared) -> Iterator[tuple[str, str | None, str, tuple[str | int, ...]]]:
-        """Yield (variable, type that sets it or None for a term or withdrawal, expression, place)."""
-        entry = declared.entry
-        given: list[tuple[str | None, Mapping[str, Any], tuple[str | int, ...]]] = [(entry.start.on, entry.start.set, ("start", "set"))]
-        given += [(step.on, step.set, ("transitions", i, "set")) for i, step in enumerate(entry.transitions)]
-        given += [(None, term.set, ("terms", i, "set")) for i, term in enumerate(entry.terms)]
-        for signal_type, assignments, at in given:
-            for name, value in assignments.items():
-                yield name, signal_type, _expression(value), (*at, name)
-
-    def _infer(self, declared: Declared) -> None:
-        """Type each variable by what sets it; what needs a variable whose type is not known yet waits a round."""
-        pending = list(self._setters(declared))
-        known: dict[str, Given] = {}
-        variables: dict[str, Variable] = {"c.state": Variable(cel.Type.STRING, cel.Type.DYN, Kind("enum", declared.all_states))}
-        while pending:
-            waiting = []
-            environments: dict[str | None, Environment] = {}
-            for setter in pending:
-                name, signal_type, text, at = setter
-                contract = self._contracts.get(signal_type) if signal_type else None
-                if signal_type and contract is None:
-                    continue
-                if signal_type not in environments:
-                    extra = {**self._shared(contract), **variables}
-                    environments[signal_type] = Environment(contract, extra, self._registers.equated)
-                try:
-                    gives = environments[signal_type].gives(text)
-                except ConditionError:
-                    waiting.append(setter)
-                    continue
-                if name == "state":
-                    self._fault(declared, at, "`state` is the state of the case itself", "give the variable another name")
-                    continue
-                joined = known[name].joined(gives) if name in known else gives
-                if joined is None:
-                    self._fault(declared, at, f"`{name}` gets another type than elsewhere", "a variable has one type")
-                else:
-                    known[name] = joined
-            fresh = {f"c.{name}": made for name, gives in known.items() if (made := gives.variable()) is not None}
-            if len(waiting) == len(pending):
-                break  # what is wrong with them is told when they are compiled
-            variables |= fresh
-            pending = waiting
-        declared.variables = variables
-
-    # --- building -------------------------------------------------------------------------
-
-    def build(
-        self, declared: Declared, environment: Callable[[str], Environment],
-        entries: Sequence[rulefiles.GrantEntry], register: Callable[[Path, rulefiles.GrantEntry], Grant | None],
-    ) -> Machine | None:  # fmt: skip
-        """Compile one process; None if something in it is at fault."""
-        before = len(self.faults)
-        build = _Build(self, declared, environment, entries, register)
-        machine = build.machine()
-        return machine if len(self.faults) == before and not build.failed else None
+def build(
+    declared: Declared, contracts: Mapping[str, Contract], registers: Registers, environments: Environments,
+    entries: Sequence[rulefiles.GrantEntry], register: Register,
+) -> Machine | None:  # fmt: skip
+    """Compile one process; None if something in it is at fault."""
+    before = len(declared.faults)
+    building = _Build(declared, contracts, registers, environments, entries, register)
+    machine = building.machine()
+    return machine if len(declared.faults) == before and not building.failed else None
 
 
 class _Build:
     """The compilation of one process."""
 
     def __init__(
-        self, processes: Processes, declared: Declared, environment: Callable[[str], Environment],
-        entries: Sequence[rulefiles.GrantEntry], register: Callable[[Path, rulefiles.GrantEntry], Grant | None],
+        self, declared: Declared, contracts: Mapping[str, Contract], registers: Registers, environments: Environments,
+        entries: Sequence[rulefiles.GrantEntry], register: Register,
     ) -> None:  # fmt: skip
-        self.processes = processes
         self.declared = declared
-        self.environment = environment
+        self.environment, self.timed = environments
         self.entries = entries
         self.register = register
-        self.contracts = processes._contracts  # noqa: SLF001  (the same idea, in two classes)
-        self.registers = processes._registers  # noqa: SLF001
+        self.contracts = contracts
+        self.registers = registers
+        self.fault = declared.fault
         self.failed = False
-        extra = {**processes._shared(None), **declared.variables}  # noqa: SLF001
-        self.timed = Environment(None, extra, self.registers.equated)
-
-    def fault(self, at: tuple[str | int, ...], what: str, fix: str = "") -> None:
-        self.processes._fault(self.declared, at, what, fix)  # noqa: SLF001
 
     def machine(self) -> Machine | None:
         declared, entry = self.declared, self.declared.entry
@@ -411,7 +136,7 @@ class _Build:
         return not first.inherits_subject and contract.subject == first.subject
 
     def at(self, place: Path, what: str, fix: str = "") -> None:
-        self.processes.faults.append(self.declared.source.fault(place, what, fix))
+        self.declared.faults.append(self.declared.source.fault(place, what, fix))
 
     def codes(self) -> None:
         """The code of a reminder names its grants, so it stands once in a process; hub codes mean something else."""
@@ -459,13 +184,13 @@ class _Build:
             return how(environment, text)
         except ConditionError as exc:
             found = condition_faults(self.declared.source, path, exc)
-            self.processes.faults += [fault for fault in found if fault not in self.processes.faults]
+            self.declared.faults += [fault for fault in found if fault not in self.declared.faults]
             self.failed = True
             return None
 
     def reads(self, condition: Condition | None, at: tuple[str | int, ...], states: Iterable[str]) -> None:
         if condition is not None:
-            for what in self.processes._lacking(self.declared, condition.variables, states):  # noqa: SLF001
+            for what in self.declared.lacking(condition.variables, states):
                 self.fault(at, what, "set it in the start, or on every way to that state")
 
     def assigns(
@@ -473,7 +198,7 @@ class _Build:
     ) -> tuple[tuple[str, Condition], ...]:
         found = []
         for name, value in given.items():
-            condition = self.compiled(signal_type, (*at, "set", name), _expression(value), _value)
+            condition = self.compiled(signal_type, (*at, "set", name), expression(value), _value)
             self.reads(condition, (*at, "set", name), states)
             if condition is None:
                 continue
@@ -604,17 +329,6 @@ class _Build:
         return tuple(found)
 
 
-def _named(given: rulefiles.States) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else given
-
-
 def _value(environment: Environment, text: str) -> Condition:
     environment.gives(text)  # raises for what a case cannot hold, such as a list
     return environment.compile_value(text)
-
-
-def _expression(value: Any) -> str:
-    """Return the CEL text of a value in `set`: text is an expression, anything else is itself."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -320,7 +320,7 @@ def check_same_decision(world: World, records: Sequence[Mapping[str, Any]], now:
     other, _ = wired_hub(load(world.content()).unwrap(), now, key=7)
     other.publish(PUBLISHER, [NewSignal(type=TYPE, data=data) for data in records])  # its ids run ahead
     other.now_ms = lambda: now
-    stored = Rulebooks(one.database, lambda: now, CarryOver(one.names, one.keys)).stored(one.rulebooks.current.id)
+    stored = Rulebooks(one.database, lambda: now, CarryOver(one.names, one.keys, lambda: now)).stored(one.rulebooks.current.id)
     assert stored.version == ruleset.version
     by = Circumstances(now, datetime.fromtimestamp(now / 1000, AMSTERDAM).date())
     for number, data in enumerate(records):

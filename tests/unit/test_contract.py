@@ -783,7 +783,7 @@ def rulebooks() -> Iterator[Rulebooks]:
     """The rule sets of a hub in memory, with the old content of the type in use."""
     database = Database("sqlite://")
     database.create()
-    books = Rulebooks(database, lambda: 0, CarryOver(Names(database), Keys({1: bytes(32)})))
+    books = Rulebooks(database, lambda: 0, CarryOver(Names(database), Keys({1: bytes(32)}), lambda: 0))
     books.adopt(load_schema(OLD).unwrap())
     yield books
     database.close()

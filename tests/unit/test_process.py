@@ -382,6 +382,17 @@ def test_a_second_try_hears_whether_it_was_there_before_or_somebody_else_was(
     assert played(REPORTED, *earlier, lines=once).arrive(type_, by=by) == answer
 
 
+def test_who_began_a_case_has_not_done_what_the_same_type_does_later() -> None:
+    lines = (
+        START,
+        "final: [klaar]",
+        "transitions:",
+        f"  - {{from: nieuw, on: {STEP}, to: bezig}}",
+        f"  - {{from: bezig, on: {REPORTED}, to: klaar}}",
+    )
+    assert played(REPORTED, lines=lines).arrive(REPORTED) == "staat-past-niet"
+
+
 def test_what_a_term_moved_since_was_done_by_nobody() -> None:
     lines = (START, "final: [klaar]", "transitions:", f"  - {{from: nieuw, on: {STEP}, to: bezig}}",
              f"  - {{from: gemeld, on: {FACT}, to: bezig}}", "terms:", "  - {in: bezig, after: P1D, to: gemeld, code: dag}",
@@ -532,6 +543,15 @@ def test_what_the_case_kept_beside_the_corrected_step_is_kept() -> None:
     play = played((REPORTED, {"datum": "2026-12-01"}), STEP, (STEP, {"aantal": 10}))
     assert play.correct(3, STEP, aantal=11) is None
     assert play.variables["datum"] == "2026-12-01"
+
+
+def test_a_correction_that_takes_another_way_to_the_same_state_leaves_nothing_of_the_first() -> None:
+    lines = (f"start: {{on: {REPORTED}, to: nieuw, set: {{a: 0, b: 0}}}}", "final: [klaar]", "transitions:",
+             f"  - {{from: nieuw, on: {STEP}, to: klaar, when: s.ja, set: {{a: s.aantal}}}}", f"  - {{from: nieuw, on: {STEP}, to: klaar, set: {{b: s.aantal}}}}")  # fmt: skip
+    play = played(REPORTED, (STEP, {"ja": True, "aantal": 5}), lines=lines)
+    assert play.variables == {"a": 5, "b": 0}
+    assert play.correct(2, STEP, aantal=6) is None
+    assert play.variables == {"a": 0, "b": 6}
 
 
 @pytest.mark.parametrize("event", [ANSWER, FACT])
@@ -850,6 +870,14 @@ def test_a_term_that_only_sets_a_variable_may_do_so_without_leaving_its_state() 
     assert (play.state, play.entered, play.variables["n"], play.due) == ("nieuw", "2026-11-02T09:00", 1, {})
 
 
+def test_a_term_whose_set_cannot_be_evaluated_still_falls_due_and_is_reported() -> None:
+    lines = (COUNTING, "final: [klaar]", "terms: [{in: nieuw, after: P1D, to: klaar, set: {n: 10 / c.n}, notify: [doel], code: dag}]")
+    play = played(REPORTED, lines=lines)
+    play.until("2026-12-31T00:00")
+    assert (play.state, play.variables["n"], play.failed) == ("klaar", 0, ["dag"])
+    assert play.told == [("dag", "klaar", "2026-11-03")]
+
+
 def test_of_two_terms_at_one_moment_the_first_in_the_rules_falls_due_first() -> None:
     both = ["  - {in: nieuw, after: P7D, to: een, code: z-eerste}", "  - {in: nieuw, after: P1W, to: twee, code: a-tweede}"]
     for terms_, state in ((both, "een"), (both[::-1], "twee")):
@@ -910,7 +938,7 @@ def rearmed(play: Play, *lines: str, migrate: str | None = None) -> Play:
     after.now, after.last = play.now, play.last
     assert play.case is not None
     case = play.case._replace(state=migrate, mover=None, before=None) if migrate else play.case
-    found = process.rearmed(after.machine, case, after.calendar)
+    found = process.rearmed(after.machine, case, after.calendar, moved=migrate is not None)
     after.case, after.failed = found.case, list(found.failed)
     assert found.told == ()
     return after
@@ -959,7 +987,6 @@ def test_a_case_that_is_moved_to_another_state_gets_the_terms_of_that_state() ->
     assert (new.state, new.due) == ("anders", {"dag": "2026-12-02T00:00", "week": "2026-11-10T00:00"})
 
 
-@pytest.mark.xfail(strict=True, reason="`rearmed` takes any term that ever fell due for one that did so in this stay")
 def test_a_case_that_is_moved_back_to_a_state_starts_the_terms_of_that_state_anew() -> None:
     week = "  - {in: nieuw, after: P7D, to: over, code: week}"
     old = played(REPORTED, lines=(START, "final: [klaar]", f"transitions: [{{from: over, on: {STEP}, to: klaar}}]", "terms:", week))
