@@ -173,8 +173,7 @@ class Batch:
             return found if found.publisher == participant else None
         delivery = self.keys.delivery_of(block)
         if delivery is None:
-            signal = self.keys.signal_of(participant, block)
-            return None if signal is None else self.by_id(signal)
+            return None
         row = self.connection.execute(
             select(deliveries.c.signal, deliveries.c.recipient, deliveries.c.state).where(deliveries.c.id == delivery)
         ).one_or_none()

@@ -53,7 +53,7 @@ class CarryOver:
                 state = machine.migrate.get(stored.case.state, stored.case.state)
                 for name, value in stored.case.variables.items():
                     variable = machine.environment.variables.get(f"c.{name}")
-                    if variable is not None and not variable.holds(value):
+                    if variable is not None and not variable.can_be(value):
                         strange[name] = strange.get(name, 0) + 1
                 for name in sorted(machine.assigned.get(state, frozenset()) - stored.case.variables.keys()):
                     lacking[state, name] = lacking.get((state, name), 0) + 1

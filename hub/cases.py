@@ -36,9 +36,10 @@ def may(hub: Hub, guard: str, participant: str, correlation: str) -> Answer:
     To anyone else the keten does not exist. Raises UsageError if there is no such guard or participant.
     """
     ruleset = hub.rulebooks.current.ruleset
-    if ruleset.participants.find(participant) is None:
+    found = ruleset.participants.find(participant)
+    if found is None:
         raise UsageError("there is no such participant", "see participants.yaml")
-    return ask(hub, guard, keten_of(hub, participant, correlation))
+    return ask(hub, guard, keten_of(hub, participant, correlation), found.role)
 
 
 def keten_of(hub: Hub, participant: str, correlation: str) -> int | None:
@@ -47,13 +48,14 @@ def keten_of(hub: Hub, participant: str, correlation: str) -> int | None:
         return hub.router.open_batch(connection).keten(participant, correlation)
 
 
-def ask(hub: Hub, guard: str, keten: int | None) -> Answer:
-    """Answer a guard for a keten. What is due counts as done, also when no clock has run yet."""
+def ask(hub: Hub, guard: str, keten: int | None, role: str | None = None) -> Answer:
+    """Answer a guard for a keten, to a role that can move its case. What is due counts as done, also when no clock ran yet."""
     guarding = [m for m in hub.rulebooks.current.ruleset.machines.values() if any(g.name == guard for g in m.guards)]
     if not guarding:
         known = sorted({g.name for m in hub.rulebooks.current.ruleset.machines.values() for g in m.guards})
         raise UsageError(f"there is no guard {guard}", f"known: {', '.join(known) or 'none'}")
-    if keten is None:
+    guarding = [m for m in guarding if role is None or role in m.askers]
+    if keten is None or not guarding:
         return Answer(allowed=False, code="keten-onbekend", text=text_of("keten-onbekend"))
     with hub.database.read() as connection:
         book = Casebook(connection, hub.names, hub.keys)
@@ -126,8 +128,11 @@ def _iso(ms: int | None) -> str | None:
     return None if ms is None else terms.iso_utc(ms)
 
 
-def show(hub: Hub, number: int) -> dict[str, Any]:
-    """Return one case: variables, running terms, and every step. Raises UsageError if there is none."""
+def show(hub: Hub, number: int, *, who: bool = True) -> dict[str, Any]:
+    """Return one case: variables, running terms, and every step. Raises UsageError if there is none.
+
+    `who` says by whom each step was; a participant does not learn that of the others.
+    """
     with hub.database.read() as connection:
         row = connection.execute(select(cases).where(cases.c.id == number)).one_or_none()
         if row is None:
@@ -138,7 +143,7 @@ def show(hub: Hub, number: int) -> dict[str, Any]:
             **_as_row(hub, connection, row),
             "variables": dict(case.variables) if case else {},
             "terms": _running(case) if case else [],
-            "steps": _steps(hub, connection, number),
+            "steps": [step if who else {**step, "by": None} for step in _steps(hub, connection, number)],
         }
 
 

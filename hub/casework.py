@@ -122,6 +122,8 @@ class Casework:
         machine = self.ruleset.machines.get(stored.process)
         while machine is not None and (due := stored.case.next_due) is not None and due <= self.recorder.now:
             code = process.first_due(machine, stored.case)
+            if code not in machine.term:  # these rules do not know it: it waits for rules that do
+                break
             step = self._step(machine, stored, Due(code, due), stored.municipality)
             if isinstance(step, Fault):  # a term is never refused
                 raise TypeError
@@ -211,7 +213,8 @@ class Casework:
     def _note(self, stored: StoredCase, before: Case | None, signal: int | None, trigger: str, *, corrects: bool = False) -> None:
         """Append a step. A correction stands for the step of its original, so withdrawing it undoes that step."""
         rows, name = self.batch.rows, self.recorder.name
-        moved = corrects or before is None or before.state != stored.case.state or before.variables != stored.case.variables
+        after = stored.case
+        moved = corrects or before is None or before.mover != after.mover or before.state != after.state
         variables = json.dumps(dict(stored.case.variables), separators=(",", ":")).encode()
         rows.add("case_steps", (
             rows.next("case_steps"), stored.id, signal, name(trigger), name(before.state) if before else None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import literal, select
+from sqlalchemy import exists, literal, select
 
 from hub.domain import decide as deciding
 from hub.domain import quota
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hub.router import Router
 
 _CHUNK: Final = 500
-_ERASED: Final = {"sealed_key": None, "payload": None, "fingerprint": None, "subject": None, "erase_at": None}
+_ERASED: Final = {"sealed_key": None, "payload": None, "fingerprint": None, "erase_at": None}
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Clock:
         return changed + self._erase()
 
     def _work(self, connection: Connection) -> Work:
-        return Work(self.router.means, self.router.rulebooks.current, self.router.open_batch(connection), self.router.now_ms())
+        return Work(self.router.means, self.router.rulebooks.sync(connection), self.router.open_batch(connection), self.router.now_ms())
 
     # --- terms ----------------------------------------------------------------------------
 
@@ -120,14 +120,23 @@ class Clock:
             for start in range(0, len(due), _CHUNK):
                 part = due[start : start + _CHUNK]
                 self._let_go(work, part)
+                # While a case is open its keten keeps its names and its person's pseudonym; both go with the case.
+                running = exists().where(cases.c.keten == signals.c.id, cases.c.closed_at.is_(None))
+                connection.execute(signals.update().where(signals.c.id.in_(part), ~running).values(subject=None))
                 connection.execute(signals.update().where(signals.c.id.in_(part)).values(_ERASED))
                 connection.execute(deliveries.update().where(deliveries.c.signal.in_(part)).values(payload=None))
-                connection.execute(keten_names.delete().where(keten_names.c.keten.in_(part)))
+                named = exists().where(cases.c.keten == keten_names.c.keten, cases.c.closed_at.is_(None))
+                connection.execute(keten_names.delete().where(keten_names.c.keten.in_(part), ~named))
             refused = connection.execute(
                 rejections.update()
                 .where(rejections.c.sealed_key.is_not(None), rejections.c.erase_at <= now)
                 .values(sealed_key=None, body=None, fingerprint=None, state=int(Rejection.ERASED))
             ).rowcount
+            gone = select(cases.c.keten).where(cases.c.erase_at <= now)
+            connection.execute(signals.update().where(signals.c.id.in_(gone), signals.c.erase_at.is_(None)).values(subject=None))
+            connection.execute(keten_names.delete().where(
+                keten_names.c.keten.in_(gone), exists().where(signals.c.id == keten_names.c.keten, signals.c.erase_at.is_(None))
+            ))  # fmt: skip
             ended = select(cases.c.id).where(cases.c.erase_at <= now)
             connection.execute(case_steps.update().where(case_steps.c.case.in_(ended)).values(sealed=None))
             closed = connection.execute(

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 KEY_BYTES: Final = 32
 _NONCE: Final = 12
 _KETEN: Final = b"\x00keten\x00\x00"
-_SIGNAL: Final = b"\x00signal\x00"
 _DELIVERY: Final = b"\x00deliver"
 _PROOF: Final = b"signaalhub"
 _WRONG_KEY: Final = "the key does not open this database"
@@ -161,15 +160,6 @@ class Keys:
     def keten_of(self, participant: str, handle: bytes) -> int | None:
         """Return the keten that a handle of this participant stands for, or None."""
         return self._unblock(participant, handle, _KETEN)
-
-    def signal_handle(self, participant: str, signal: int) -> bytes:
-        """Return the 16 bytes by which one participant knows a signal that it neither sent nor received."""
-        encrypt, _ = self.newest.block(participant)
-        return bytes(encrypt.update(_SIGNAL + signal.to_bytes(8)))
-
-    def signal_of(self, participant: str, handle: bytes) -> int | None:
-        """Return the signal that a handle of this participant stands for, or None."""
-        return self._unblock(participant, handle, _SIGNAL)
 
     def delivery_id(self, delivery: int) -> bytes:
         """Return the public id of a delivery: random to everyone else, and never the same twice."""

@@ -81,6 +81,12 @@ class _Placing:
             return self.corrects(found, replaced)
         return self.withdraws(found) if contract.type == WITHDRAWN else found
 
+    @property
+    def is_own_fact(self) -> bool:
+        """It happened, and it names the person itself: whatever its links are worth, it is taken in."""
+        machine = self.signal.rules.machine
+        return machine is not None and machine.is_fact(self.contract.type) and not self.contract.inherits_subject
+
     # --- what it names --------------------------------------------------------------------
 
     def cause(self, replaced: Stored | None) -> Stored | Fault | None:
@@ -89,7 +95,9 @@ class _Placing:
             return self.batch.by_id(replaced.cause)  # a correction answers what the original answered
         cause = self.batch.known_to(self.publisher.id, signal.cause) if signal.cause else None
         if signal.cause and cause is None:
-            return fault("keten-onbekend", "causationid")
+            return None if self.is_own_fact else fault("keten-onbekend", "causationid")
+        if replaced is not None and cause is not None and cause.id != replaced.cause:
+            return fault("oorzaak-past-niet", "causationid")  # else a correction could go to who asked in another keten
         if answers and cause is None:
             return fault("oorzaak-ontbreekt", "causationid")
         if cause and answers and cause.type not in answers and ANYTHING not in answers:
@@ -142,15 +150,9 @@ class _Placing:
 
     def in_keten(self, cause: Stored | None, replaced: Stored | None) -> Place | Fault:
         contract, signal = self.contract, self.signal
-        earlier = replaced or cause
-        keten = earlier.keten if earlier else None
-        if earlier is not None and keten is None and (signal.correlation or ANYTHING not in contract.answers):
-            return fault("keten-niet-toegestaan", "correlationid" if signal.correlation else "causationid")
-        if signal.correlation:
-            named = self.batch.keten(self.publisher.id, signal.correlation)
-            if earlier is not None and named != keten:
-                return fault("keten-onbekend", "correlationid")
-            keten = named
+        keten = self.keten(replaced or cause)
+        if isinstance(keten, Fault):
+            return self.apart() if self.is_own_fact else keten
         if keten is None and contract.inherits_subject:
             if cause is not None and ANYTHING in contract.answers:  # about an anonymous signal, so anonymous itself
                 signal.municipality = cause.municipality
@@ -162,14 +164,41 @@ class _Placing:
             signal.municipality = of_keten or self.publisher.municipality
         if contract.inherits_subject:
             return Place(keten, cause, (opener.subject,) if opener and opener.subject else (), opens=False)
-        subjects = self.subjects()
-        machine = signal.rules.machine
-        by_person = machine is not None and machine.by_subject and replaced is None
-        if by_person and opener and opener.subject and opener.subject not in subjects:
-            if machine is None or not machine.is_fact(contract.type):
-                return fault("keten-andere-persoon", "correlationid" if signal.correlation else "causationid")
-            return Place(None, None, subjects, opens=True)  # it happened, but not in this keten: it gets one of its own
-        return Place(keten, cause, subjects, opens=keten is None)
+        found = Place(keten, cause, self.subjects(), opens=keten is None)
+        return self.of_person(found, opener) if opener is not None and replaced is None and self.by_person else found
+
+    def keten(self, earlier: Stored | None) -> int | Fault | None:
+        """Return the keten that the signal names or that follows from an earlier one; None if it opens its own."""
+        signal = self.signal
+        keten = earlier.keten if earlier else None
+        if earlier is not None and keten is None and (signal.correlation or ANYTHING not in self.contract.answers):
+            return fault("keten-niet-toegestaan", "correlationid" if signal.correlation else "causationid")
+        if signal.correlation:
+            named = self.batch.keten(self.publisher.id, signal.correlation)
+            if earlier is not None and named != keten:
+                return fault("keten-onbekend", "correlationid")
+            keten = named
+        return keten
+
+    def of_person(self, found: Place, opener: Stored) -> Place | Fault:
+        """Hold the person that a signal names against that of its keten."""
+        same = opener.subject is None or opener.subject in found.subjects
+        if self.is_own_fact:
+            return found if same else self.apart()
+        if opener.publisher != self.publisher.id:  # one answer, whoever it is about: else a guess could be tried
+            return fault("zaak-bestaat-al")
+        return found if same else fault("keten-andere-persoon", "correlationid" if self.signal.correlation else "causationid")
+
+    @property
+    def by_person(self) -> bool:
+        """It belongs to a process that guards a person, and names the person itself."""
+        machine = self.signal.rules.machine
+        return machine is not None and machine.by_subject
+
+    def apart(self) -> Place:
+        """Give a fact a keten of its own, under no name: the one that it named is another's or another person's."""
+        self.signal.correlation = None
+        return Place(None, None, self.subjects(), opens=True)
 
     def subjects(self) -> tuple[bytes, ...]:
         parts = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
-from hub.domain.decide import DELIVER, EXPIRED, RECALLED, RELEASED, Circumstances, Decision, still_holds
+from hub.domain.decide import DELIVER, EXPIRED, RECALLED, RELEASED, Circumstances, Decision, still_applies, still_holds
 from hub.domain.registers import HUB
 from hub.domain.signal import Fault
 from hub.placing import WITHDRAWN, Place, fault
@@ -137,7 +137,7 @@ class Recaller:
 
     # --- releases -------------------------------------------------------------------------
 
-    def release(self, signal: Signal, keten: int) -> None:
+    def release(self, signal: Signal, keten: int, by: Circumstances) -> None:
         """Let go what was held back in a keten until its recipient published a signal of this type."""
         recorder, recipient = self.recorder, signal.publisher.id
         for id_ in self.batch.held(keten, recipient):
@@ -151,7 +151,7 @@ class Recaller:
             kept = row.sealed_key is not None and row.erase_at > recorder.now
             held = recorder.read_back(row) if kept else None
             holds = still_holds(recorder.book.ruleset, grant_id, held, recipient, recorder.today) if held else None
-            if held is None or holds is None:
+            if held is None or holds is None or not still_applies(recorder.book.ruleset, *holds, held, by):
                 gone = {"state": int(State.DROPPED)}
                 self.batch.change(deliveries.update().where(deliveries.c.id == id_).values(gone), keten)
                 reason = "regel-vervallen" if kept else "bewaartermijn-verstreken"

@@ -81,7 +81,7 @@ class Recorder:
         self.waiting_notices: dict[str, str] = {}
         """Recipient -> grant, of queues that grew: each is told once a batch."""
         self.places_taken: set[int] = set()
-        """Waiting deliveries whose place a correction took."""
+        """Waiting deliveries whose place the signal at hand took, as a correction."""
 
     def tell_waiting(self) -> None:
         """Tell the recipients whose queue grew."""

@@ -134,21 +134,30 @@ class Relay:
             "ce_sequence": str(row.sequence),
             "ce_traceparent": _traceparent(row.delivery_id),
         }
+        earlier = None if row.about is None else self._earlier(connection, row.about)
         if row.subject is not None:
-            headers["ce_subject"] = self.keys.pseudonym(recipient, view["flow"], row.subject)
+            # A withdrawal speaks of the person as the delivery did that it takes back.
+            flow = view["flow"] if earlier is None else self.rulebooks.view(earlier.schema)["flow"]
+            headers["ce_subject"] = self.keys.pseudonym(recipient, flow, row.subject)
         if row.keten is not None:
             headers["ce_correlationid"] = self._keten(connection, recipient, row.keten)
-        if row.about is not None:
-            taken_back = str(uuid.UUID(bytes=self.keys.delivery_id(row.about)))
-            headers["ce_causationid" if headers["ce_type"] == WITHDRAWN else "ce_vervangt"] = taken_back
+        if earlier is not None:
+            headers["ce_causationid" if headers["ce_type"] == WITHDRAWN else "ce_vervangt"] = str(uuid.UUID(bytes=earlier.delivery_id))
         if row.cause is not None and "ce_causationid" not in headers:
-            headers["ce_causationid"] = self._known_as(connection, recipient, row.cause)
+            cause = self._known_as(connection, recipient, row.cause)
+            if cause is not None:
+                headers["ce_causationid"] = cause
         payload = unseal(self.keys.data_key(row.sealed_key), row.payload)
         return Message(
             frame(row.schema, payload),
             {name: value.encode() for name, value in headers.items()},
             max(row.erase_at, self.now_ms() + _READABLE_MS),
         )
+
+    def _earlier(self, connection: Connection, delivery: int) -> Row[Any]:
+        """Return an earlier delivery: its public id, as it was sent, and its view."""
+        row: Row[Any] = connection.execute(select(deliveries.c.delivery_id, deliveries.c.schema).where(deliveries.c.id == delivery)).one()  # type: ignore[assignment]
+        return row
 
     def _keten(self, connection: Connection, recipient: str, keten: int) -> str:
         """Return the keten as this recipient knows it: its own name if it opened it, else a handle."""
@@ -161,8 +170,11 @@ class Relay:
             return self.keys.open_log(named.sealed_name).decode()
         return str(uuid.UUID(bytes=self.keys.keten_handle(recipient, keten)))
 
-    def _known_as(self, connection: Connection, recipient: str, signal: int) -> str:
-        """Return an earlier signal as this recipient knows it: its own signal_id, or what it received."""
+    def _known_as(self, connection: Connection, recipient: str, signal: int) -> str | None:
+        """Return an earlier signal as this recipient knows it: its own signal_id, or what it received.
+
+        None if it neither sent nor received it: then it must not learn that there was one.
+        """
         row = connection.execute(select(signals.c.signal_id, signals.c.publisher).where(signals.c.id == signal)).one()
         if self.names.name(connection, row.publisher) == recipient:
             return str(uuid.UUID(bytes=row.signal_id))
@@ -172,7 +184,7 @@ class Relay:
             .where(deliveries.c.signal == signal, deliveries.c.recipient == number, deliveries.c.state.in_(_RECEIVED))
             .order_by(deliveries.c.id)
         ).scalars().first()  # fmt: skip
-        return str(uuid.UUID(bytes=received or self.keys.signal_handle(recipient, signal)))
+        return None if received is None else str(uuid.UUID(bytes=received))
 
 
 def _traceparent(delivery_id: bytes) -> str:

@@ -72,6 +72,10 @@ class Router:
         try:
             with self.database.write() as connection:
                 # The moment counts from here: the wait for the lock may cross the edge of a month.
+                now_in_force = self.rulebooks.sync(connection)
+                if now_in_force is not book:  # another process changed the rules while this one waited
+                    book = now_in_force
+                    admitted = [self._admit(event, book, now) for event in received]
                 work = Work(self.means, book, self.open_batch(connection), self.now_ms())
                 work.batch.prefetch(a.signal_id for a in admitted if a.signal_id is not None)
                 outcomes = [work.handle(event, item) for event, item in zip(received, admitted, strict=True)]

@@ -97,6 +97,14 @@ class Rulebooks:
         with self._database.read() as connection:
             return connection.execute(select(rule_sets.c.id).order_by(rule_sets.c.turn.desc()).limit(1)).scalar()
 
+    def sync(self, connection: Connection) -> Rulebook:
+        """Return the rule set in force as this transaction sees it: another process may have put a new one in force."""
+        last = connection.execute(select(rule_sets.c.id).order_by(rule_sets.c.turn.desc()).limit(1)).scalar()
+        if last is not None and last != self.current.id:
+            found = self._find(self.stored(last))
+            self._current = found or self.current
+        return self.current
+
     def resume(self) -> Rulebook | None:
         """Put the rule set back in force that was so last, if there is one."""
         last = self._last_in_force()

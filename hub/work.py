@@ -123,6 +123,7 @@ class Work:
         if verdict.faults:
             return verdict.faults
         instead = self.recaller.instead(earlier, verdict.decisions) if earlier else {}
+        self.recorder.places_taken.clear()
         stored, outcomes = self.recorder.record(signal, found, id_, verdict.decisions, fingerprint, instead)
         decisions = tuple(zip(verdict.decisions, outcomes, strict=True))
         if taken is not None:
@@ -132,7 +133,7 @@ class Work:
         if stored.type == CONFIRMED and found.cause is not None:
             self.recaller.confirm(found.cause, signal.publisher.id)
         if keten is not None and stored.type in self.book.ruleset.releasing:
-            self.recaller.release(signal, keten)
+            self.recaller.release(signal, keten, by)
         return Outcome("accepted", signal.id, signal.signal_id, signal.publisher.id, signal.correlation, keten, decisions=decisions)
 
     def _advance(self, signal: Signal, found: Place, id_: int, keten: int | None) -> Taken | Fault | None:

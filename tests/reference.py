@@ -564,7 +564,11 @@ class Reference:
             return "oorzaak-ontbreekt" if told.cause is None else "oorzaak-past-niet"
         if told.keten is None and told.type not in PERSON:
             return "keten-onbekend"
-        return "keten-andere-persoon" if self._is_another(told) and told.type not in FACTS else None
+        if told.type != MELDING or told.keten is None:
+            return None
+        if self.ketens[told.keten][0] != told.publisher:  # whoever it is about: nobody may try a guess in another's keten
+            return "zaak-bestaat-al"
+        return "keten-andere-persoon" if self._is_another(told) else None
 
     def _is_another(self, told: Told) -> bool:
         """Say whether an announcement or its execution names a keten that is about another person, or about none any more."""

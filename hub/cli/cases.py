@@ -43,7 +43,7 @@ def show(
     """Show one case: its variables, its running terms, and every step that it took."""
     ctx: Context = context.obj
     with ctx.hub(adopt=False) as hub:
-        found = [cases.show(hub, number) for number in _numbers(hub, case, participant)]
+        found = [cases.show(hub, number, who=participant is None) for number in _numbers(hub, case, participant)]
     for shown in found:
         print(json.dumps(shown, ensure_ascii=False, indent=None if as_json else 2))
 

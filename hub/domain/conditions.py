@@ -71,10 +71,12 @@ class Variable:
     run: Any
     kind: Kind | None = None
 
-    def holds(self, value: str | int | bool | None) -> bool:
-        """Say whether the variable may have this value."""
-        name, nullable = self.check.name().removesuffix("_wrapper").upper(), self.check.name().endswith("_wrapper")
-        return nullable if value is None else {bool: "BOOL", int: "INT", str: "STRING"}[type(value)] == name
+    def can_be(self, value: object) -> bool:
+        """Say whether the variable may have this value: a text, whole number, truth or null."""
+        name = str(self.check.name())
+        if value is None:
+            return name.endswith("_wrapper")
+        return {bool: "BOOL", int: "INT", str: "STRING"}.get(type(value)) == name.removesuffix("_wrapper").upper()
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,6 +237,14 @@ def content_faults(ruleset: RuleSet, signal: Signal, by: Circumstances) -> list[
     ]
 
 
+def still_applies(ruleset: RuleSet, grant: Grant, agreement: Agreement | None, signal: Signal, by: Circumstances) -> bool:
+    """Say whether the conditions of a grant hold today for a signal that was held back earlier."""
+    conditions = Conditions(ruleset, signal, by)
+    if grant.when is not None and grant.when.holds(conditions.under(agreement)) is not True:
+        return False
+    return not _unmet(grant, agreement, conditions)
+
+
 def still_holds(ruleset: RuleSet, grant_id: str, signal: Signal, recipient: str, today: date) -> tuple[Grant, Agreement | None] | None:
     """Return the grant and agreement under which a waiting delivery may leave today, if any."""
     grant = ruleset.grants.get(grant_id)

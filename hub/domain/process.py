@@ -121,6 +121,8 @@ class Machine:
     equated: frozenset[date]
     assigned: Mapping[str, frozenset[str]]
     """State -> the variables that every path to it has set."""
+    askers: frozenset[str]
+    """The roles that may ask its guards: those that can move a case. To others no case exists."""
     entry: Any
     """As the rule file states it."""
     where: str
@@ -439,7 +441,7 @@ def rearmed(machine: Machine, case: Case, calendar: Calendar, *, moved: bool = F
     `moved` says that the case was put in another state, so that what fell due before counts for nothing there.
     """
     fresh = _armed(machine, _NEW, case, calendar, ())
-    fired = set() if moved else {code for code, _ in case.fired}
+    fired: set[str] = set() if moved else {code for code, _ in case.fired}
     over = {term.code for term in machine.terms if term.moment is None and term.code in fired and term.code not in case.due}
     due = {code: case.due.get(code, at) for code, at in fresh.case.due.items() if code not in over}
     return fresh._replace(case=fresh.case._replace(due=due))

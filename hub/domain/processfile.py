@@ -99,6 +99,7 @@ class _Build:
             start_type=entry.start.on, start=start, states=declared.all_states, final=frozenset(entry.final),
             steps={name: tuple(some) for name, some in steps.items()}, undoing={name: tuple(some) for name, some in undoing.items()},
             terms=made_terms, guards=guards, alarms={name: tuple(some) for name, some in alarms.items()}, migrate=dict(entry.migrate),
+            askers=frozenset(role for name in declared.types for role in self.contracts[name].publishers),
             environment=self.timed, equated=self.registers.equated, assigned=declared.assigned,
             entry=entry, where=f"{declared.source.file}:{declared.source.line(declared.path)}",
         )  # fmt: skip
@@ -109,7 +110,7 @@ class _Build:
         """Check every signal type; say whether all could be read."""
         readable = True
         entry = self.declared.entry
-        steps = {step.on for step in entry.transitions} | {entry.start.on}
+        steps = {step.on for step in entry.transitions if step.to is not None or step.set} | {entry.start.on}
         for name, places in self.declared.types.items():
             contract = self.contracts.get(name)
             for place in places:

@@ -73,6 +73,13 @@ class Aviary:
         known[marker] = name
         return marker
 
+    def take_back(self, kind: str, marker: str) -> None:
+        """Forget the newest marker of a kind: it did not fit."""
+        assert [*self.kinds[kind]][-1] == marker
+        del self.kinds[kind][marker]
+        if not self.kinds[kind]:
+            del self.kinds[kind]
+
     def bsn(self, name: str) -> str:
         """Return a fresh BSN."""
         return self.mint("bsn", name)

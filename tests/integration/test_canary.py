@@ -35,6 +35,7 @@ from hub.transport.base import Message
 from tests.integration.canary import BIRD, NUMBER_WAYS, TEXT_WAYS, Aviary, Surfaces, on_the_wire, varint
 from tests.integration.flight import Flight, flying, mute_sql
 from tests.integration.memory import confirmation, withdrawal
+from tests.integration.support import TILBURG, without_examples
 from tests.sample import ADDRESS, ANSWER, DEBT, INVESTIGATED, address_data, debt_data
 from tests.strategies import INFORMED
 
@@ -43,7 +44,6 @@ EVERYTHING: Final = "nl.proefvlucht.alles.v1"
 ASKED: Final = "nl.proefvlucht.vraag.v1"
 CASE: Final = "nl.proefvlucht.zaak.v1"
 STEP: Final = "nl.proefvlucht.stap.v1"
-TILBURG: Final = "burgerzaken.0855"
 
 
 # --- who flies ------------------------------------------------------------------------------------
@@ -165,7 +165,9 @@ def _fields() -> list[dict[str, Any]]:
 
 
 def write_rules(folder: Path) -> None:
-    """Write the rules of the repository and those of the flight."""
+    """Add the rules of the flight to those of the repository, whose examples have a flight of their own."""
+    for path in (folder / "rules").iterdir():
+        without_examples(folder / "rules", path.name)
     code = {"name": "gemeentecode", "type": "string", "format": "gemeentecode", "privacy": "organisation"}
     schemas = {
         EVERYTHING: {

@@ -836,8 +836,9 @@ def test_the_command_line_lists_and_shows_cases_and_answers_guards_exactly(cli: 
         "terms": [{"code": "geen-reactie", "due": at("2026-11-10T00:00")}, {"code": "dag-nadert", "due": at("2026-11-17T00:00")}],
         "steps": [{"time": BEGUN, "trigger": MELDING, "by": BALIE, "from": None, "to": "aangekondigd"}],
     })  # fmt: skip
-    assert cli("cases", "show", "dossier-1", "--as", BALIE, "--json").json == ran.json
-    assert cli("cases", "show", announced["correlation"], "--as", WIJK, "--json").json == ran.json
+    nameless = ran.json | {"steps": [step | {"by": None} for step in ran.json["steps"]]}  # who did what is not for every participant
+    for who, keten in ((BALIE, "dossier-1"), (WIJK, announced["correlation"])):
+        assert cli("cases", "show", keten, "--as", who, "--json").json == nameless
 
     asked = ("cases", "may", "uitvoeren", "--as", WIJK, "--correlation", announced["correlation"], "--json")
     ran = cli(*asked)

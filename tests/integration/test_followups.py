@@ -13,7 +13,9 @@ from sqlalchemy import select
 from hub.app import Hub, MovingClock
 from hub.client import NewSignal
 from hub.domain import terms
+from hub.domain.signal import Signal
 from hub.placing import WITHDRAWN
+from hub.record import Recorder
 from hub.relay import OUT
 from hub.storage.tables import State, signals
 from tests.integration.memory import (
@@ -310,6 +312,47 @@ def test_picking_up_in_another_keten_about_the_same_person_releases_nothing(hub:
     picked_up(hub, WIJK, only(wire(), WIJK))
     assert wire.told() == [(BALIE, "dossier.opgepakt", 7), (WIJK, "dossier.wie", 2)]
     assert dict(states(hub, first.signal_id))["dossier.wie"] == State.HELD
+
+
+def test_each_rule_waits_for_its_own_type(proef: World) -> None:
+    proef.edit("proef-dossier.yaml", f"release_on: {OPGEPAKT}, agreements", f"release_on: {REACTIE}, agreements")
+    with proef.open() as hub:
+        wire = Wire(hub)
+        receipt = accepted(hub, BALIE, new(DOSSIER))
+        got = only(wire(), WIJK)
+        picked_up(hub, WIJK, got)
+        assert wire.told() == [(BALIE, "dossier.opgepakt", 7)]
+        assert dict(states(hub, receipt.signal_id))["dossier.wie"] == State.HELD
+        accepted(hub, WIJK, new(REACTIE, nummer=8, correlation=got["correlation"]))
+        assert wire.told() == [(BALIE, "bericht.reactie", 8), (WIJK, "dossier.wie", 1)]
+
+
+@pytest.mark.parametrize("in_one_batch", [True, False])
+def test_a_fault_of_the_hub_in_the_middle_of_a_pick_up_releases_nothing_by_half(
+    hub: Hub, wire: Wire, monkeypatch: pytest.MonkeyPatch, *, in_one_batch: bool
+) -> None:
+    receipts = [accepted(hub, BALIE, new(DOSSIER, nummer=number, correlation="dossier-1")) for number in (1, 2)]
+    keten = next(found["correlation"] for found in wire() if found["recipient"] == WIJK)
+    before = books(hub)
+    project = Recorder.project
+
+    def fails(recorder: Recorder, signal: Signal, *rest: Any) -> tuple[int, bytes]:
+        if signal.data["nummer"] == 2:
+            raise LookupError
+        return project(recorder, signal, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "project", fails)
+        events = [(WIJK, new(OPGEPAKT, nummer=7, correlation=keten)), (WIJK, new(REACTIE, nummer=8, correlation=keten))]
+        found = together(hub, *events) if in_one_batch else [receipt for event in events[:1] for receipt in together(hub, event)]
+    assert codes(found[0]) == ["interne-fout"]
+    assert [dict(states(hub, receipt.signal_id))["dossier.wie"] for receipt in receipts] == [State.HELD] * 2
+    if in_one_batch:
+        assert wire.told() == [(BALIE, "bericht.reactie", 8)]
+    else:
+        assert books(hub) == before
+    accepted(hub, WIJK, new(OPGEPAKT, nummer=9, correlation=keten))
+    assert wire.told() == [(BALIE, "dossier.opgepakt", 9), (WIJK, "dossier.wie", 1), (WIJK, "dossier.wie", 2)]
 
 
 @pytest.mark.parametrize("correlation", ["dossier-1", NOWHERE, None])

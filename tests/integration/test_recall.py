@@ -349,6 +349,15 @@ def test_a_correction_of_a_waiting_signal_takes_its_place_in_the_queue(hub: Hub,
     assert decisions(hub, third)[-1][2:] == ("recalled", "gecorrigeerd")
 
 
+def test_a_correction_of_a_waiting_signal_and_a_new_one_in_one_batch_are_counted_as_one_more_that_waits(hub: Hub, wire: Wire) -> None:
+    *_, third = berichten(hub, 1, 2, 3)
+    wire(notices=True)
+    together(hub, (BALIE, bericht(33, aan="WIJK", replaces=third)), (BALIE, bericht(4, aan="WIJK")))
+    told = [(found["recipient"], found["data"]["wachtend"]) for found in wire(notices=True)]
+    assert sorted(told) == [(BALIE, 2), (WIJK, 2)]
+    assert queue(hub) == (2, 2)
+
+
 def test_an_exempt_correction_of_a_waiting_signal_goes_at_once_and_empties_its_place(hub: Hub, wire: Wire, clock: MovingClock) -> None:
     _, _, _, fourth, _ = berichten(hub, 1, 2, 3, 4, 5)
     wire()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.integration.support import ROOT
 from tests.scenarios.world import (
     ADDRESS,
     CONFIRMED,
@@ -36,13 +38,13 @@ TAX, KCC = "toeslagen", "burgerzaken.0855"
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    found = town(tmp_path / "home", monkeypatch, TILBURG, UTRECHT)
-    found.hide(TENANT)
-    found.hide(TENANT_BSN)
-    found.hide(GHOST_BSN, TAX)
-    found.hide(HOUSE, TAX)
-    return found
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with town(tmp_path / "home", monkeypatch, TILBURG, UTRECHT) as found:
+        found.hide(TENANT)
+        found.hide(TENANT_BSN)
+        found.hide(GHOST_BSN, TAX)
+        found.hide(HOUSE, TAX)
+        yield found
 
 
 def reported(data: dict[str, Any]) -> Message:
@@ -174,7 +176,10 @@ def test_sc01_only_the_publisher_can_take_back(world: World) -> None:
 
 
 def test_sc01_a_wrong_date_is_corrected(world: World) -> None:
-    """A variant of step 8: only a date was wrong. The correction reaches Toeslagen, names the delivery that it replaces and is confirmed."""
+    """A variant of step 8: only a date was wrong.
+
+    The correction reaches Toeslagen, names the delivery that it replaces and is confirmed.
+    """
     report = world.publish(KCC, ADDRESS, REPORT)
     world.arrived({TAX: reported(REPORT)})
     original = world.last(TAX)
@@ -186,6 +191,15 @@ def test_sc01_a_wrong_date_is_corrected(world: World) -> None:
     world.arrived({KCC: confirmed()})
     assert world.last(KCC)["cause"] == correction.signal_id
     assert world.run("recalls", "list", "--json").lines == []
+
+
+def test_sc01_toeslagen_does_not_know_the_person(world: World) -> None:
+    """A variant of step 6: the town hears NIET_HERKEND and no more; its report stands, and nobody else hears either."""
+    report = world.publish(KCC, ADDRESS, REPORT)
+    world.arrived({TAX: reported(REPORT)})
+    reply(world, "NIET_HERKEND", "2026-11-02")
+    world.arrived({KCC: answered("NIET_HERKEND", "2026-11-02")})
+    assert world.state(report) == "loopt"
 
 
 def test_sc01_a_date_before_2022_and_another_town_are_no_reason_to_refuse(world: World) -> None:
@@ -210,6 +224,17 @@ def test_sc01_an_outcome_about_someone_else_goes_to_nobody(world: World) -> None
         world.arrived({})
         assert world.why(about.signal_id) == [("*", None, "withhold", "geen-regel")]
         assert world.state(report) == "loopt"
+
+
+def test_every_scenario_is_told_in_the_docs_with_the_file_that_plays_it() -> None:
+    """The docs tell each scenario once, within what a policy officer reads, and name its file."""
+    text = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    told = text.split("\n## ")[1:]
+    files = sorted(path.name for path in Path(__file__).parent.glob("test_sc0*.py"))
+    assert [story[:5] for story in told] == [f"SC-{file[7:9]}" for file in files]
+    for story, file in zip(told, files, strict=True):
+        assert f"`{file}`" in story
+        assert len(story.splitlines()) <= 32
 
 
 def test_sc01_an_investigation_that_takes_long_reminds_the_town_only(world: World) -> None:

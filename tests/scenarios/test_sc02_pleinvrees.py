@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ GUARD = "maatregel-uitvoeren"
 STOP: dict[str, Any] = {
     "gemeentecode": UTRECHT, "bsn": BSN, "achternaam": NAME, "geboortedatum": BORN, "maatregelsoort": "BEEINDIGING",
     "aanleiding": "NIET_VERSCHENEN", "aantal_contactpogingen": 3, "gepland_op": "2026-11-16", "bezwaar_tot": None,
-    "extra_contact_nodig": False, "lopend_hulptraject": "JA", "betrokkene_geinformeerd": "NEE_NIET_BEREIKBAAR", "contactrol": "loket-inkomen-zuid",
+    "extra_contact_nodig": False, "lopend_hulptraject": "JA", "betrokkene_geinformeerd": "NEE_NIET_BEREIKBAAR",
+    "contactrol": "loket-inkomen-zuid",
 }  # fmt: skip
 ASKING: dict[str, Any] = {
     "gemeentecode": UTRECHT, "teamcode": "overvecht", "thema": "BEEINDIGING", "situaties": ["GEEN_REACTIE", "KWETSBAAR"],
@@ -46,13 +48,13 @@ PAUSE: dict[str, Any] = {
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    found = town(tmp_path / "home", monkeypatch, UTRECHT, TILBURG)
-    found.hide(NAME, TEAM)
-    found.hide(BORN, TEAM)
-    found.hide(BSN)
-    found.hide(ILLNESS)
-    return found
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with town(tmp_path / "home", monkeypatch, UTRECHT, TILBURG) as found:
+        found.hide(NAME, TEAM)
+        found.hide(BORN, TEAM)
+        found.hide(BSN)
+        found.hide(ILLNESS)
+        yield found
 
 
 def to_enforcers(data: dict[str, Any] = STOP) -> Message:
@@ -154,9 +156,10 @@ def nameless(delivery: dict[str, Any], cause: str | None = None) -> None:
 
 
 def test_sc02_a_question_names_nobody_whatever_is_tried(world: World) -> None:
-    """Step 4, what must not be: a name, BSN, day or keten in a question is refused, and so are more codes than make someone hard to recognise.
+    """Step 4, what must not be: a name, BSN, day or keten in a question is refused.
 
-    The other way round, Handhaving asks the buurtteam; nobody but that team hears it.
+    So are more codes than the setting allows: together they could point at someone. The other way round, Handhaving asks
+    the buurtteam; nobody but that team hears it.
     """
     case = announced(world)
     world.refused(TEAM, QUESTION, ASKING | {"bsn": BSN}, "veld-onbekend")
@@ -178,20 +181,16 @@ def test_sc02_a_question_names_nobody_whatever_is_tried(world: World) -> None:
 def test_sc02_the_log_says_nothing_of_who_asked_what(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Step 4, the log: at its most talkative it holds types, codes and counts; no person, no id, no keten, and not who asked."""
     case = announced(world)
-    monkeypatch.setenv("HUB_LOG_LEVEL", "debug")
-    sent = world.cli.publish(ASKING, participant=TEAM, type_=QUESTION)
-    ran = world.cli("run", "--once")
-    read = world.cli("deliveries", ENFORCERS, "--json")
-    assert [one.code for one in (sent, ran, read)] == [0, 0, 0]
-    log = sent.err + ran.err + read.err
+    with monkeypatch.context() as patch:
+        patch.setenv("HUB_LOG_LEVEL", "debug")
+        sent = world.cli.publish(ASKING, participant=TEAM, type_=QUESTION)
+        ran = world.cli("run", "--once")
+    assert (sent.code, ran.code) == (0, 0)
+    log = sent.err + ran.err
     assert "deliveries_sent" in log
-    ids = [
-        case.signal_id,
-        case.correlation,
-        sent.json[0]["signal_id"],
-        sent.json[0]["id"],
-        *(read.lines[-1][name] for name in ("delivery_id",)),
-    ]
+    asked = {name: ASKING[name] for name in ASKING if name != "gemeentecode"}
+    world.arrived({ENFORCERS: (QUESTION, "hulplijn.vraag.handhaving", asked)})
+    ids = [case.signal_id, case.correlation, sent.json[0]["signal_id"], sent.json[0]["id"], world.last(ENFORCERS)["delivery_id"]]
     for secret in [NAME, BSN, BORN, "overvecht", "KWETSBAAR", TEAM, ENFORCERS, *ids]:
         assert str(secret) not in log
 
@@ -221,7 +220,10 @@ def test_sc02_the_review_date_passes_without_an_outcome(world: World) -> None:
 
 
 def test_sc02_stopped_all_the_same(world: World) -> None:
-    """Step 7, the other way: a fact is never refused. The measure is reported although the pause runs, and all three teams hear it at once."""
+    """Step 7, the other way: a fact is never refused.
+
+    The measure is reported although the pause runs, and all three teams hear it at once.
+    """
     case = announced(world)
     paused(world, case)
     world.at("2026-11-16T09:00")
@@ -229,7 +231,7 @@ def test_sc02_stopped_all_the_same(world: World) -> None:
             "betrokkene_geinformeerd": "NEE_NIET_BEREIKBAAR", "contactrol": "loket-inkomen-zuid"}  # fmt: skip
     world.publish(WENI, DONE, fact, cause=case.signal_id)
     told = {"maatregelsoort": "BEEINDIGING", "uitgevoerd_op": "2026-11-16"}
-    alarm = reminded("pauze-doorbroken", "werk-en-inkomen", "handhaving", "buurtteam", state="uitgevoerd", until=None)
+    alarm = reminded("pauze-doorbroken", "werk-en-inkomen", "handhaving", "buurtteam", state="ingesteld", until=None)  # what it broke
     world.arrived({
         WENI: alarm[WENI],
         ENFORCERS: [(DONE, "pauzeknop.uitgevoerd.handhaving", told), alarm[ENFORCERS]],
@@ -284,7 +286,10 @@ def test_sc02_a_second_announcement_is_no_way_round_the_pause(world: World) -> N
 
 
 def test_sc02_the_announcement_was_a_mistake(world: World) -> None:
-    """A variant of step 2: the announcement is withdrawn. Both teams hear it and confirm; the case is gone and the measure may not be carried out."""
+    """A variant of step 2: the announcement is withdrawn.
+
+    Both teams hear it and confirm; the case is gone and the measure may not be carried out.
+    """
     case = announced(world)
     withdrawal = world.withdraw(case, "ONTERECHT")
     world.arrived({ENFORCERS: taken_back("ONTERECHT"), TEAM: taken_back("ONTERECHT")})

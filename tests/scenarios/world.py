@@ -9,14 +9,15 @@ it, and nowhere else: not in a header, not in what a command prints. A word that
 nowhere in what that participant receives. An id outside the data that two participants have in common is
 a fault: with it they could lay their deliveries side by side.
 
-Two things are made once for all commands, since they take longer than all else together: the rule set is
-read from its files, and the parser of the command line is built.
+What takes longer than all else together is done once: reading the rule set from its files and building the
+parser of the command line for all commands, opening the home for the look at everyone's deliveries.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -28,7 +29,9 @@ import typer
 import yaml
 
 from hub import app, cli, rulebook
+from hub.cli.common import Context, parse_now
 from hub.domain.loading import Loaded, load
+from hub.settings import HubSettings
 from tests.integration.support import ROOT, Cli, Ran
 
 TILBURG, UTRECHT, EINDHOVEN, ZAANSTAD = "0855", "0344", "0772", "0479"
@@ -86,6 +89,7 @@ class World:
     """One home with the rules of the repository, in one municipality and with another one beside it."""
 
     cli: Cli
+    patch: pytest.MonkeyPatch
     municipality: str
     other: str
     everyone: tuple[str, ...] = ()
@@ -95,6 +99,8 @@ class World:
     blinded: dict[str, list[str]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     """Whose each id outside the data is."""
+    due: dict[str, list[Message]] = field(default_factory=dict)
+    """What publishers will hear of their refused signals when `arrived` is next asked."""
 
     def at(self, moment: str) -> None:
         """Let the clock stand at a moment in Dutch time. Nothing runs until something is asked."""
@@ -139,13 +145,14 @@ class World:
         return [self._sent(by, result) for result in results]
 
     def refused(self, by: str, type_: str, data: Any, *codes: str, **links: str) -> None:
-        """Publish one signal that must be refused with these codes; its publisher alone is told, by code and field."""
+        """Publish one signal that must be refused with these codes; the next `arrived` finds that its publisher alone was told."""
         [result] = self._publish(by, type_, data, links, code=1)
         assert result["status"] == "rejected", result
         assert sorted({error["code"] for error in result["errors"]}) == sorted(codes)
         self._mine(by, result["signal_id"])
         reasons = [{"code": error["code"], "veld": error["field"]} for error in result["errors"]]
-        self.arrived({by: (REFUSED, "signaalhub.geweigerd", {"signaal_id": result["signal_id"], "signaaltype": type_, "redenen": reasons})})
+        notice = {"signaal_id": result["signal_id"], "signaaltype": type_, "redenen": reasons}
+        self.due.setdefault(by, []).append((REFUSED, "signaalhub.geweigerd", notice))
         kept = self.run("rejections", "list", "--json").lines[-1]
         assert kept["publisher"] == by
         assert {error["code"] for error in kept["errors"]} == set(codes)
@@ -175,9 +182,12 @@ class World:
         return str(self.case(sent)["state"])
 
     def case(self, sent: Sent) -> dict[str, Any]:
-        """Show the case in the keten of a signal."""
+        """Show the case in the keten of a signal; the list of cases says the same of it, and nothing more."""
         assert sent.correlation is not None
-        return dict(self.run("cases", "show", sent.correlation, "--as", sent.by, "--json").json)
+        shown = dict(self.run("cases", "show", sent.correlation, "--as", sent.by, "--json").json)
+        [listed] = [row for row in self.run("cases", "list", "--all", "--json").lines if row["case"] == shown["case"]]
+        assert listed == {name: shown[name] for name in shown if name not in {"variables", "terms", "steps"}}
+        return shown
 
     def why(self, id_: str) -> list[tuple[str, str | None, str, str]]:
         """Return recipient, grant, outcome and reason of every decision, sorted; each told in prose, under one rule set."""
@@ -193,18 +203,24 @@ class World:
     # --- what arrived ---------------------------------------------------------------------
 
     def arrived(self, expected: Expected) -> None:
-        """Let the hub do all that is pending; exactly this is new, and everyone who is not named got nothing."""
+        """Let the hub do all that is pending; exactly this is new, and everyone who is not named got nothing.
+
+        What is due for signals that were refused since is part of it.
+        """
         new = self.receive()
         told = {recipient: _told([(one["type"], one["grant"], one["data"]) for one in many]) for recipient, many in new.items()}
-        wanted = {recipient: _told(want if isinstance(want, list) else [want]) for recipient, want in expected.items()}
+        wanted = {recipient: [*want] if isinstance(want, list) else [want] for recipient, want in expected.items()}
+        for recipient, notices in self.due.items():
+            wanted.setdefault(recipient, []).extend(notices)
+        self.due.clear()
+        wanted = {recipient: _told(want) for recipient, want in wanted.items()}
         assert told == wanted, f"arrived:\n{pformat(told, width=140)}\nexpected:\n{pformat(wanted, width=140)}"
 
     def receive(self) -> dict[str, list[dict[str, Any]]]:
         """Let the hub do all that is pending, and return what is new by recipient, searched."""
         self.run("run", "--once")
         new: dict[str, list[dict[str, Any]]] = {}
-        for recipient in self.everyone:
-            ran = self.cli("deliveries", recipient, "--json")
+        for recipient, ran in self._deliveries().items():
             assert (ran.code, ran.err) == (0, ""), ran.said
             before = self.seen.setdefault(recipient, [])
             found = [one for one in ran.lines if one["sequence"] > len(before)]
@@ -217,8 +233,17 @@ class World:
         return new
 
     def last(self, recipient: str, type_: str | None = None) -> dict[str, Any]:
-        """Return the newest delivery of a recipient, of this type if one is given; else what the hub says of its own signals is passed by."""
+        """Return the newest delivery of a recipient, of this type if one is given.
+
+        Else what the hub says of its own signals is passed by.
+        """
         return next(one for one in reversed(self.seen[recipient]) if (one["type"] == type_ if type_ else one["type"] not in _NOTICES))
+
+    def _deliveries(self) -> dict[str, Ran]:
+        settings = HubSettings(home=self.cli.home, rules_dir=self.cli.rules, schemas_dir=self.cli.schemas)
+        with Context(settings, parse_now(self.cli.now or "")).hub(adopt=False) as opened, self.patch.context() as patch:
+            patch.setattr(Context, "hub", lambda *_, **__: nullcontext(opened))
+            return {recipient: self.cli("deliveries", recipient, "--json") for recipient in self.everyone}
 
     def _search(self, recipient: str, delivery: dict[str, Any]) -> None:
         data = json.dumps(delivery["data"], ensure_ascii=False).lower()
@@ -270,12 +295,18 @@ def confirmed(result: str = "VERWERKT") -> Message:
     return CONFIRMED, "signaalhub.bevestigd", {"resultaat": result}
 
 
-def town(home: Path, patch: pytest.MonkeyPatch, municipality: str, other: str) -> World:
-    """Return a fresh home, on Monday morning 2 November 2026, with everyone of two municipalities and of the whole country."""
+@contextmanager
+def town(home: Path, patch: pytest.MonkeyPatch, municipality: str, other: str) -> Iterator[World]:
+    """Give a fresh home, on Monday morning 2 November 2026, with everyone of two municipalities and of the whole country.
+
+    When a scenario is over, nothing may be left that arrives without having been told.
+    """
     patch.setattr(app, "load", _load)
     patch.setattr(rulebook, "load", _load)
     patch.setattr(cli, "app", _parser())
-    return World(Cli(home, patch), municipality, other, _everyone(municipality, other))
+    world = World(Cli(home, patch), patch, municipality, other, _everyone(municipality, other))
+    yield world
+    world.arrived({})
 
 
 @cache

@@ -978,6 +978,15 @@ def test_a_term_over_several_states_that_fell_due_does_not_do_so_again_under_oth
     assert rearmed(play, *lines).due == {}
 
 
+def test_another_date_than_the_one_that_fell_due_falls_due_under_other_rules() -> None:
+    lines = (COUNTING, "final: [klaar]", "transitions:", f"  - {{from: nieuw, on: {STEP}, to: bezig, set: {{datum: s.datum}}}}",
+             f"  - {{from: [nieuw, bezig], on: {FACT}, to: klaar}}", "terms:")  # fmt: skip
+    old = played((REPORTED, {"datum": "2026-11-03"}), lines=(*lines, "  - {in: nieuw, at: c.datum, notify: [doel], code: dag}"))
+    old.arrive(STEP, at="2026-11-05T09:00", datum="2026-12-01")
+    assert (old.fired, old.due) == ([("dag", "2026-11-04T00:00")], {})
+    assert rearmed(old, *lines, "  - {in: [nieuw, bezig], at: c.datum, notify: [doel], code: dag}").due == {"dag": "2026-12-02T00:00"}
+
+
 def test_a_case_that_is_moved_to_another_state_gets_the_terms_of_that_state() -> None:
     old = played(
         (REPORTED, {"datum": "2026-12-01"}), lines=(COUNTING, "final: [klaar]", "terms: [{in: nieuw, after: P14D, to: klaar, code: oud}]")
