@@ -142,6 +142,8 @@ class Case:
     """The signal that moved it last: number, type, publisher."""
     earlier: tuple[str, Mapping[str, Value]] = ("", {})
     """State and variables before that signal."""
+    newest: dict[str, int] = field(default_factory=dict)
+    """Type -> the latest signal of it that moved the case."""
     closed: int | None = None
 
 
@@ -636,7 +638,10 @@ class Reference:
             return sent.recalled, None
         if sent.moved is None:
             return None, None
-        found = UNDONE[sent.moved](self.cases[sent.moved, sent.keten], sent.type, day_of(now))
+        case = self.cases[sent.moved, sent.keten]
+        found = UNDONE[sent.moved](case, sent.type, day_of(now))
+        if case.newest[sent.type] != number and found != Move():  # what a later one made of the case stays
+            found = Move() if sent.moved == PAUZE else "stap-al-gezet"
         return (found, None) if isinstance(found, str) else (None, found)
 
     # --- what follows ---------------------------------------------------------------------
@@ -666,12 +671,12 @@ class Reference:
         """Do what a signal does to a case. Returns whether it moved the case."""
         if original is not None:  # the step was taken before: only what it set counts anew, and nobody hears it twice
             if original.moved:
-                case.by = by
+                case.by, case.newest[by[1]] = by, by[0]
                 self._enter(case, None, move.sets, now)
             return original.moved is not None
         state, v = case.state, case.v
         if (move.to or state) != state or move.sets:
-            case.by, case.earlier = by, (state, v)
+            case.by, case.earlier, case.newest[by[1]] = by, (state, v), by[0]
             self._enter(case, move.to, move.sets, now)
         if move.tells is not None:
             self._remind(case, move.tells, None, ("cjib", STARTER))

@@ -434,6 +434,7 @@ REFUSALS: list[tuple[str, list[Attempt], Attempt, list[str]]] = [
     ("a second start", [], (BALIE, MELDING, {}), ["zaak-bestaat-al"]),
     ("a second start in a case that moved", [ASK], (BALIE, MELDING, {}), ["zaak-bestaat-al"]),
     ("a start in a closed case", [CLOSE], (BALIE, MELDING, {}), ["zaak-bestaat-al"]),
+    ("a start about another person", [], (BALIE, MELDING, {"bsn": BEA}), ["keten-andere-persoon"]),
     ("a request by a role that may not", [], (BALIE, VERZOEK, {}), ["geen-publicatierecht"]),
     ("a decision by a role that may not", [ASK], (WIJK, BESLUIT, {}), ["geen-publicatierecht"]),
     ("a request once too often", [ASK, NO_PAUSE, ASK, NO_PAUSE], ASK, ["te-vaak-gevraagd"]),
@@ -764,6 +765,9 @@ FACTS: list[Any] = [
     pytest.param([ASK], "new", "gepauzeerd", ["toch-uitgevoerd"] * 2, id="in a keten of its own"),
     pytest.param([ASK], "no case", "gepauzeerd", ["toch-uitgevoerd"] * 2, id="in a keten without a case"),
     pytest.param([ASK], "stranger", "gepauzeerd", [], id="about a person that nobody announced"),
+    pytest.param([ASK], "other person", "gepauzeerd", [], id="about another person than its keten"),
+    pytest.param([ASK], "another's", "gepauzeerd", ["toch-uitgevoerd"] * 2, id="in a keten that only another knows by that name"),
+    pytest.param([ASK], "no cause", "gepauzeerd", ["toch-uitgevoerd"] * 2, id="with a cause that does not exist"),
 ]
 
 
@@ -773,12 +777,13 @@ def test_a_fact_is_never_refused(traject: Traject, way: Way, before: list[Attemp
     for who, type_, changed in before:
         traject.step(who, type_, **changed)
     hub = traject.hub
-    bsn = BEA if where == "stranger" else ANNA
+    bsn = BEA if where in {"stranger", "other person"} else ANNA
     if where == "no case":
         accepted(hub, BALIE, new(BERICHT, aan="NIEMAND", correlation="dossier-9"))
-    keten = {"own": traject.keten[BALIE], "no case": "dossier-9"}.get(where)
+    keten = {"own": traject.keten[BALIE], "other person": traject.keten[BALIE], "no case": "dossier-9", "another's": traject.keten[WIJK]}
+    cause = NOWHERE if where == "no cause" else None
     traject.wire()
-    way(hub, (BALIE, new(UITGEVOERD, nummer=7, bsn=bsn, correlation=keten)))
+    way(hub, (BALIE, new(UITGEVOERD, nummer=7, bsn=bsn, correlation=keten.get(where), cause=cause)))
     assert stand(hub) == [state]
     got = traject.wire()
     assert [one_["data"]["code"] for one_ in got if one_["type"] == REMINDER] == alarms

@@ -115,7 +115,7 @@ def test_sc04_the_gijzeling_is_held(world: World) -> None:
     """
     intent = world.publish(CJIB, INTENT, JAIL)
     world.arrived({})
-    assert {outcome for _, _, outcome, _ in world.why(intent.signal_id)} == {"withhold"}
+    assert world.why(intent.signal_id) == [(CJIB, "cjib.voornemen", "withhold", "eigen-signaal")]
 
     for extra in ({"naam": NAME}, {"bsn": BSN}, {"omstandigheden": "verslaving"}, {"woonvorm": "dakloos"}, {"feit": "scooter"}):
         world.refused(RIBW, REQUEST, HOLD | extra, "veld-onbekend")

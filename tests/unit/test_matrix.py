@@ -169,7 +169,7 @@ def test_one_ground_to_be_tested_makes_the_grant_so() -> None:
     def status(grounds: str) -> dict[str, str]:
         rows = matrix.rows(load({**texts, "rules/grounds.yaml": grounds}).unwrap())
         assert all((row["status"] == "te-toetsen") == any(g["status"] == "te-toetsen" for g in row["legal_basis"]) for row in rows)
-        return {row["grant"]: row["status"] for row in rows}
+        return {row["grant"]: row["status"] for row in rows if row["flow"] != "signaalhub"}  # the hub's own grounds stand elsewhere
 
     assert set(status(settled).values()) == {"vastgesteld"}
     assert status(one_open)["vaste-lasten.water"] == "te-toetsen"
