@@ -347,13 +347,15 @@ ENDED: Final = {PAUZE: DONE, CJIB: frozenset({"afgesloten"})}
 STEP: Final = {PAUZE: pauze_step, CJIB: cjib_step}
 UNDONE: Final = {PAUZE: pauze_undone, CJIB: cjib_undone}
 TERMS: Final = {PAUZE: pauze_terms, CJIB: cjib_terms}
+
+
 LEADS: Final[Mapping[str, frozenset[str]]] = {
     GEVRAAGD: frozenset({"gepauzeerd"}), INGESTELD: frozenset({"ingesteld"}), VERLENGD: frozenset({"ingesteld"}),
     AFGEWEZEN: frozenset({"doorgang"}), AFGEROND: frozenset({"doorgang", "afgerond"}),
     VERZOCHT: frozenset(_BACK), TAAK: frozenset({"taak-volbracht"}),
     BESLUIT: frozenset({"afgewezen", "taak-afgesproken", "gepauzeerd", "gijzeling-aangehouden", "geregeld", "beeindigd"}),
 }  # fmt: skip
-"""Where a type takes a case: who comes second there hears that it was done."""
+"""Where a type takes a case: who sends one when the last of it did so hears that it was done."""
 
 
 # --- content --------------------------------------------------------------------------------------

@@ -294,14 +294,9 @@ def _arrive(machine: Machine, case: Case | None, trigger: Arrived, calendar: Cal
         return Step(case)
     if not known:
         return _fault("zaak-bestaat-al")
-    if case.mover and case.mover.type == type_ and case.state in _leads_to(known, trigger.bind(case)):
+    if case.mover and case.mover.type == type_ and case.state in {one.to for one in known}:
         return _fault("al-gedaan" if case.mover.publisher == trigger.by.publisher else "ander-was-voor")
     return _fault("staat-past-niet")
-
-
-def _leads_to(steps: tuple[Transition, ...], activation: Any) -> set[str | None]:
-    """Return the states that a signal would lead to from wherever its steps begin."""
-    return {one.to for one in steps if one.when is None or one.when.holds(activation)}
 
 
 def _taken(

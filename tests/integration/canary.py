@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import sqlite3
 import struct
 import zlib
@@ -228,9 +229,9 @@ class Surfaces:
 
     def codes(self, symbols: Iterable[str]) -> list[str]:
         """Return where a code stands, but for what states the rules."""
-        wanted = [(symbol, way.encode()) for symbol in sorted(symbols) for way in {symbol, symbol.lower()}]
+        wanted = re.compile(rb"(?<![A-Z0-9_])(%s)(?![A-Z0-9_])" % b"|".join(sorted(symbol.encode() for symbol in symbols)))
         told = [(name, content) for number, (name, content) in enumerate(self.found) if number not in self.of_rules]
-        return [f"{name}: {symbol}" for name, content in told for symbol, needle in wanted if needle in content]
+        return [f"{name}: {symbol.decode()}" for name, content in told for symbol in sorted(set(wanted.findall(content)))]
 
     @property
     def size(self) -> int:
@@ -253,11 +254,11 @@ SEALED: Final = frozenset({"sealed", "sealed_key", "sealed_name", "payload", "bo
 """Columns that are encrypted."""
 
 
-def at_rest(surfaces: Surfaces, home: Path, when: str) -> None:
-    """Take in every file under a home, its name, and every value of the database by itself."""
+def at_rest(surfaces: Surfaces, home: Path, when: str, *, whole: bool = True) -> None:
+    """Take in the name of every file under a home and every value of the database by itself, and the files as they are if `whole`."""
     for path in sorted(home.rglob("*")):
         surfaces.add("file name", str(path.relative_to(home)))
-        if path.is_file():
+        if path.is_file() and (whole or path.suffix == ".key"):
             surfaces.add(f"{when}: {path.relative_to(home)}", path.read_bytes(), sealed=True, of_rules=True)
     connection = sqlite3.connect(f"file:{home / 'hub.db'}?mode=ro", uri=True)
     for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():

@@ -96,9 +96,9 @@ class Flight:
             call()
         self.surfaces.add(f"exception: {name}", "".join(traceback.format_exception(caught.value)) + repr(caught.value))
 
-    def at_rest(self, when: str) -> None:
-        """Search everything that is on disk."""
-        at_rest(self.surfaces, self.home, when)
+    def at_rest(self, when: str, *, whole: bool = True) -> None:
+        """Search what is on disk: the files as they are if `whole`, else only what is in them."""
+        at_rest(self.surfaces, self.home, when, whole=whole)
 
     def printed(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Search what was printed and logged, by the hub and by its libraries."""

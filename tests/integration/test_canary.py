@@ -254,6 +254,8 @@ class Proof(Flight):
         """Recipient -> the markers that it should have received."""
         self.received: dict[str, bytes] = {}
         """Recipient -> everything that it received, as bytes and as it decodes them."""
+        self.case = ""
+        """The delivery id under which toeslagen knows a case."""
         write_rules(folder)
 
     def publish(self, type_: str, data: Any, *more: str, participant: str = TILBURG) -> list[dict[str, Any]]:
@@ -552,11 +554,13 @@ def remember(flight: Proof) -> None:
             flight.expect("toeslagen", data, ("kenmerk", "bsn"))
             flight.expect("cjib", data, ("cjib",))
         steps = {by: flight.known(hub, by, CASE) for by in EVERYWHERE}
+        flight.case = steps["toeslagen"][0]
         for by, number in (("toeslagen", 2), ("toeslagen", 1), ("toeslagen", 1), ("cjib", 1)):
             data = aviary.step(number)
             if flight.try_(hub, by, NewSignal(type=STEP, data=data, cause=steps[by][0])).status == "accepted":
                 flight.expect(TILBURG, data, ("stap-kenmerk",))
-        flight.try_(hub, TILBURG, NewSignal(type=CASE, data=aviary.everything(), correlation="zaak-met-stappen"))
+        for data in (aviary.everything(), opened | {"kenmerk": aviary.step()["kenmerk"]}):
+            flight.try_(hub, TILBURG, NewSignal(type=CASE, data=data, correlation="zaak-met-stappen"))
         flight.try_(hub, "toeslagen", NewSignal(type=STEP, data=aviary.step(1), cause=flight.known(hub, "toeslagen", EVERYTHING)[0]))
         flight.try_(hub, TILBURG, withdrawal(first.signal_id))
         picked = aviary.step(1)
@@ -583,7 +587,7 @@ def take_back(flight: Proof) -> None:
         flight.try_(hub, "toeslagen", withdrawal(received))
         flight.try_(hub, "toeslagen", confirmation(received))
         flight.try_(hub, TILBURG, NewSignal(type=EVERYTHING, data=aviary.everything(), replaces=first.signal_id))
-        flight.try_(hub, TILBURG, NewSignal(type=ADDRESS, data=aviary.address(), replaces=first.signal_id))
+        flight.try_(hub, TILBURG, NewSignal(type=ADDRESS, data=address_data(), replaces=first.signal_id))
         corrected = flight.accept(hub, TILBURG, NewSignal(type=EVERYTHING, data=right, replaces=first.signal_id))
         for data in (wrong, right, gone):
             for recipient in EVERYWHERE:
@@ -601,9 +605,10 @@ def take_back(flight: Proof) -> None:
         flight.at_rest("with recalls")
 
 
-def correct_too_late(flight: Proof) -> None:
-    """Correct a signal of which only the decisions are left."""
+def come_too_late(flight: Proof) -> None:
+    """Correct a signal of which only the decisions are left, and take a step in a case that is over."""
     with flight.opened() as hub:
+        flight.try_(hub, "toeslagen", NewSignal(type=STEP, data=flight.aviary.step(), cause=flight.case))
         oldest = str(uuid.UUID(bytes=flight.oldest(hub)))
         flight.try_(hub, TILBURG, NewSignal(type=EVERYTHING, data=flight.aviary.everything(), replaces=oldest))
         flight.look_back(hub)
@@ -738,7 +743,7 @@ def let_time_pass(flight: Proof) -> None:
         flight.run("run", "--once")
         flight.run("quota", "show", "--json")
         flight.collect()
-    correct_too_late(flight)
+    come_too_late(flight)
     flight.run("rejections", "list", "--all")
 
 

@@ -97,12 +97,12 @@ class Tour:
         """Look at everything now and then."""
         self._moves += 1
         if self._moves % LOOKS == 0:
-            self.look()
+            self.look(whole=self._moves == LOOKS)
         if self._moves == LOOKS:
             ask_everything(self.flight, self.playback)
 
-    def look(self) -> None:
-        """Ask for everything there is, and search what is on disk."""
+    def look(self, *, whole: bool = False) -> None:
+        """Ask for everything there is, and search what is on disk; the files as they are too if `whole`."""
         hub, add = self.hub, self.surfaces.add
         for row in cases.listing(hub, everything=True):
             add("case", json.dumps([row, cases.show(hub, row["case"])], ensure_ascii=False))
@@ -114,7 +114,7 @@ class Tour:
             self._shown.add(number)
             add("rejection", json.dumps(rejections.show(hub, number), ensure_ascii=False))
         self.rows_with_variables += check_case_rows(hub, self.flight.home)
-        self.flight.at_rest(terms.iso_utc(self.flight.clock.now))
+        self.flight.at_rest(terms.iso_utc(self.flight.clock.now), whole=whole)
 
     def explain(self) -> None:
         """Ask why: for a signal of each type and each way in which it fared, and for a delivery under each grant."""
@@ -324,7 +324,7 @@ def test_in_every_flow_markers_appear_where_their_field_is_granted_and_nowhere_e
         draw_the_rules(flight, ruleset)
         for moment in LONG_AFTER:
             playback.advance(terms.moment(moment))
-        tour.look()
+        tour.look(whole=True)
         assert playback.unexpected == []
         assert list(wrong_deliveries(playback, granted(flight.folder / "rules", ROOT / "hub" / "own"))) == []
         check_erased(flight.home)
