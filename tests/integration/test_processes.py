@@ -30,16 +30,26 @@ from hub.app import Hub, MovingClock, open_for_examples
 from hub.casebook import Casebook
 from hub.cases import ask
 from hub.client import NewSignal
-from hub.codec import Received, frame
+from hub.codec import Received
 from hub.domain import terms
 from hub.domain.loading import load
-from hub.domain.processfile import REMINDER
 from hub.domain.ruleset import RuleSet
-from hub.keys import unseal
 from hub.placing import CONFIRMED, WITHDRAWN
 from hub.storage.tables import State, case_steps, cases, decisions, deliveries, recalls, receipts, rejections, signals
 from hub.work import Outcome, Work
 from tests import reference as ref
+from tests.integration.pauses import (
+    DECISIONS,
+    PLACES,
+    announcement,
+    decision_data,
+    fact_data,
+    heard,
+    plain_data,
+    plan_data,
+    request_data,
+    review_data,
+)
 from tests.reference import CJIB, PAUZE, Reference, Reminder, Told
 from tests.strategies import Wire, send_all
 
@@ -53,7 +63,6 @@ QUICK: Final = settings(
 searched: Counter[str] = Counter()
 """What the machine came upon in this process, for the proof to print."""
 
-PLACES: Final = ("0344", "0772")
 BSNS: Final = ("999990019", "123456782")
 MARKS: Final = ("6f1d2c3b-8a47-4e1f-9c20-5b7e0d9a4c11", "0a3c9e57-1d42-4b6a-8f05-c7e2d1b4a690")
 LOCAL: Final = ("werk-en-inkomen", "handhaving", "buurtteam", "schuldhulp", "begeleid-wonen")
@@ -101,72 +110,6 @@ class Event:
     what: Told | TakeBack | Confirm
     id: str
     at: int
-
-
-# --- data -----------------------------------------------------------------------------------------
-
-
-def announcement(place: str, person: int, kind: str, why: str, planned: str, helped: str) -> dict[str, Any]:
-    """Return the data of an announced measure."""
-    return {
-        "gemeentecode": place, "bsn": BSNS[person], "achternaam": "Merkteken", "geboortedatum": "19800229", "maatregelsoort": kind,
-        "aanleiding": why, "aantal_contactpogingen": 2, "gepland_op": planned, "bezwaar_tot": None, "extra_contact_nodig": False,
-        "lopend_hulptraject": helped, "betrokkene_geinformeerd": "JA", "contactrol": "loket",
-    }  # fmt: skip
-
-
-def fact_data(place: str, person: int, day: str) -> dict[str, Any]:
-    """Return the data of a measure that was carried out."""
-    return {
-        "gemeentecode": place, "bsn": BSNS[person], "maatregelsoort": "KORTING", "uitgevoerd_op": day,
-        "betrokkene_geinformeerd": "JA", "contactrol": "loket",
-    }  # fmt: skip
-
-
-def request_data(place: str, person: int, until: str, today: str, longer: int, told: str) -> dict[str, Any]:
-    """Return the data of a request at the CJIB; 2: it should be longer, and the proof of that is missing."""
-    return {
-        "gemeentecode": place, "persoonskenmerk": MARKS[person], "cjib_zaaknummers": ["412345678"], "zaaksoort": "WAHV",
-        "verzoeksoort": "INNING_AANHOUDEN", "onderdeel": None, "gevraagd_tot": until, "verlenging": longer > 0,
-        "gemeentebesluit_op": today if longer == 1 else None, "bewijs_ref": "BEWIJS-2026-1" if longer == 1 else None,
-        "machtiging_ref": "MACHT-2026-88", "betaalcapaciteit_cent_per_maand": None, "betrokkene_geinformeerd": told, "contactrol": "loket-1",
-    }  # fmt: skip
-
-
-DECISIONS: Final[Mapping[str, tuple[str, tuple[tuple[str, str], ...], bool, bool]]] = {
-    "inning": ("TOEGEWEZEN", (("INITIELE_BOETE", "AANHOUDEN"),), False, False),
-    "gijzeling": ("DEELS", (), False, True),
-    "taak": ("TOEGEWEZEN", (("VERHOGING", "LATEN_VERVALLEN"),), True, False),
-    "regeling": ("TOEGEWEZEN", (("INITIELE_BOETE", "REGELING"),), False, False),
-    "afgewezen": ("AFGEWEZEN", (), False, False),
-}
-"""How the CJIB can decide: decision, what becomes of which part, after a task, a detention put off."""
-
-
-def decision_data(kind: str, until: str) -> dict[str, Any]:
-    """Return the data of a decision of the CJIB."""
-    decision, parts, task, detention = DECISIONS[kind]
-    return {
-        "besluit": decision, "onderdelen": [{"onderdeel": part, "actie": action} for part, action in parts], "na_taak": task,
-        "gijzeling_aangehouden": detention, "cjib_zaaknummers": ["412345678"] if detention else [],
-        "bedrag_cent_per_maand": 5000 if kind == "regeling" else None, "tot": until, "redencode": "GEEN",
-    }  # fmt: skip
-
-
-def plain_data(type_: str, day: str, outcome: str) -> dict[str, Any]:
-    """Return the data of what says no more than that it happened, on a day."""
-    data: dict[str, dict[str, Any]] = {
-        ref.OPGEPAKT: {"reden": "AFSTEMMEN", "contactrol": "loket"},
-        ref.REACTIE: {"reactie": "BEL_MIJ", "contactrol": "loket"},
-        ref.HUISBEZOEK: {"woont_op_adres": "JA", "bezocht_op": day},
-        ref.BEKEND: {"eerdere_melding": "ZAAK-1", "gemeld_op": day},
-        ref.GEVRAAGD: {"reden": "CONTACT_LOOPT", "gevraagd_op": day, "contactrol": "loket"},
-        ref.VERLENGD: {"herzien_op": day},
-        ref.AFGEWEZEN: {"redencode": "AL_CONTACT", "ingangsdatum": day},
-        ref.AFGEROND: {"uitkomst": outcome, "ingangsdatum": day, "vervolg_aangeboden": False},
-        ref.TAAK: {"volbracht_op": day, "uren": 8},
-    }
-    return data[type_]
 
 
 # --- the machine ----------------------------------------------------------------------------------
@@ -453,7 +396,7 @@ class PauseMachine(RuleBasedStateMachine):
         sender = self.sender(ref.MELDING, None, d)
         keten, name = self.correlated(sender, self.into(PAUZE, d.into))
         data = announcement(
-            d.place, d.person, "BEEINDIGING", "GEEN_REACTIE" if d.odd % 2 else "STUKKEN_ONTBREKEN",
+            d.place, BSNS[d.person], "GEEN_REACTIE" if d.odd % 2 else "STUKKEN_ONTBREKEN",
             ref.days(self.today, PLANNED.get(d.odd, 30)), "JA" if d.turn else "NEE",
         )  # fmt: skip
         self.publish(Told(ref.MELDING, sender, data, keten), name, more=d.more)
@@ -461,11 +404,11 @@ class PauseMachine(RuleBasedStateMachine):
     def carry_out(self, d: Drawn) -> None:
         meant = self.keten(PAUZE, d.which) if d.turn else self.into(PAUZE, d.into)
         case = self.reference.cases.get((PAUZE, meant)) if meant is not None else None
-        person = BSNS.index(case.person) if case and d.odd else d.person
+        bsn = case.person if case and d.odd else BSNS[d.person]
         sender = self.sender(ref.UITGEVOERD, meant, d)
         place = d.place if "." not in sender or d.who is not None else sender.partition(".")[2]
         keten, name = self.correlated(sender, meant)
-        self.publish(Told(ref.UITGEVOERD, sender, fact_data(place, person, self.today), keten), name, more=d.more)
+        self.publish(Told(ref.UITGEVOERD, sender, fact_data(place, bsn, self.today), keten), name, more=d.more)
 
     def act(self, type_: str, d: Drawn) -> None:
         """Send what belongs in the keten of an announcement and names nobody itself."""
@@ -489,10 +432,7 @@ class PauseMachine(RuleBasedStateMachine):
 
     def review(self, keten: int | None, d: Drawn) -> dict[str, Any]:
         until = self.day(d.day, self.furthest(keten))
-        return {
-            "ingangsdatum": ref.days(until, 1) if d.odd == 0 else min(self.today, until), "herzien_op": until, "beslisser": "MDT",
-            "voorwaarden": ["GESPREK"], "huisarts_aangeboden": None, "onderzoek_door": "SAMEN",
-        }  # fmt: skip
+        return review_data(ref.days(until, 1) if d.odd == 0 else min(self.today, until), until)
 
     # --- what happens: the CJIB -----------------------------------------------------------
 
@@ -511,7 +451,7 @@ class PauseMachine(RuleBasedStateMachine):
         sender = self.sender(ref.VERZOCHT, None, d)
         keten, name = self.correlated(sender, self.into(CJIB, d.into))
         until = self.day(d.day, ref.months(self.today, 4))
-        data = request_data(d.place, d.person, until, self.today, (d.odd + 1) % 3 if d.odd < 2 else 0, "NVT" if d.odd == 2 else "JA")
+        data = request_data(d.place, MARKS[d.person], until, self.today, (d.odd + 1) % 3 if d.odd < 2 else 0, "NVT" if d.odd == 2 else "JA")
         self.publish(Told(ref.VERZOCHT, sender, data, keten), name, more=d.more)
 
     def ask_for_longer(self, d: Drawn) -> None:
@@ -521,7 +461,7 @@ class PauseMachine(RuleBasedStateMachine):
         sender = starter if d.turn and d.who is None else self.sender(ref.VERZOCHT, meant, d)
         keten, name = self.correlated(sender, meant)
         until = self.day(d.day, str(case.v["grens"]) if case.v["verlengd"] else ref.months(str(case.v["tot"]), 8))
-        data = request_data(place or PLACES[0], MARKS.index(case.person), until, self.today, d.odd if d.odd in {0, 2} else 1, "JA")
+        data = request_data(place or PLACES[0], case.person, until, self.today, d.odd if d.odd in {0, 2} else 1, "JA")
         self.publish(Told(ref.VERZOCHT, sender, data, keten), name, more=d.more)
 
     def decide(self, d: Drawn) -> None:
@@ -550,8 +490,7 @@ class PauseMachine(RuleBasedStateMachine):
         sender = self.sender(type_, meant, d)
         keten, name = self.correlated(sender, meant)
         data: dict[str, dict[str, Any]] = {
-            ref.VOORNEMEN: {"persoonskenmerk": MARKS[d.person], "cjib_zaaknummer": "412345678", "maatregelsoort": "DWANG",
-                            "gepland_op": self.today, "betrokkene_geinformeerd": "JA", "contactrol": "loket"},
+            ref.VOORNEMEN: plan_data(MARKS[d.person], self.today),
             ref.TAAK: plain_data(ref.TAAK, self.today, ""),
             ref.CAPACITEIT: {"betaalcapaciteit_cent_per_maand": 4999 + d.turn, "vastgesteld_op": self.today,
                              "regeling_cent_per_maand": 5000 if d.odd % 4 else None},
@@ -683,28 +622,12 @@ class PauseMachine(RuleBasedStateMachine):
     def observe(self) -> None:
         """Take in what the hub told since, and hold the books against what was counted."""
         self.reference.advance(self.clock.now)
-        self.hear()
+        more, self.last = heard(self.hub, self.last)
+        self.heard.update(more)
         late = self.heard - self.reference.reminders
         assert not late, f"people heard what they should not, or twice: {late}"
         self.books()
         self.guards()
-
-    def hear(self) -> None:
-        hub, name = self.hub, self.hub.names.name
-        with hub.database.read() as connection:
-            rows = connection.execute(
-                select(signals.c.id, signals.c.keten, signals.c.sealed_key, deliveries.c.schema, deliveries.c.payload, deliveries.c.recipient)
-                .join(deliveries, deliveries.c.signal == signals.c.id)
-                .where(signals.c.id > self.last, signals.c.type == hub.names.find(connection, REMINDER)).order_by(deliveries.c.id)
-            ).all()  # fmt: skip
-            self.last = connection.execute(select(func.max(signals.c.id))).scalar() or 0
-            to: dict[int, list[str]] = {}
-            for row in rows:
-                to.setdefault(row.id, []).append(name(connection, row.recipient))
-        for row in {row.id: row for row in rows}.values():
-            said = hub.decoder.data(frame(row.schema, unseal(hub.keys.data_key(row.sealed_key), row.payload)))
-            told = (said["proces"], row.keten, said["gemeentecode"], said["code"], said["staat"], said["uiterlijk"])
-            self.heard[Reminder(*told, tuple(sorted(to[row.id])))] += 1
 
     def books(self) -> None:
         """Accepted, refused and duplicate make up what was published, and each is stored as often as it should."""

@@ -1,0 +1,60 @@
+"""The machine of `tests/integration/test_processes.py` with many examples, and what they came upon.
+
+Each run has a seed of its own, which it prints; SIGNAALHUB_PROOF_SEED repeats one.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from typing import Any, Final
+
+import pytest
+from hypothesis import seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests import reference as ref
+from tests.integration import test_processes as short
+from tests.integration.test_processes import PauseMachine, shipped
+
+pytestmark = pytest.mark.proof
+
+SEED: Final = int(os.environ.get("SIGNAALHUB_PROOF_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
+EXAMPLES: Final = 400
+STEPS: Final = 60
+count: Counter[str] = Counter()
+
+
+@seed(SEED)
+class CountedMachine(PauseMachine):
+    """The machine, counting its runs and steps."""
+
+    def check_invariants(self, settings: Any, output: Any, runtimes: Any) -> None:
+        count["steps"] += 1
+        super().check_invariants(settings, output, runtimes)  # type: ignore[no-untyped-call]
+
+    def teardown(self) -> None:
+        count["examples"] += 1
+        super().teardown()
+
+
+def test_every_case_stands_as_the_rule_text_says_after_any_sequence() -> None:
+    before = Counter(short.searched)
+    machine_settings = settings(short.QUICK, database=None, print_blob=True, max_examples=EXAMPLES, stateful_step_count=STEPS)
+    run_state_machine_as_test(CountedMachine, settings=machine_settings)
+    found = short.searched - before
+    print(f"\nseed {SEED}, {count['examples']} examples, {count['steps']} steps")
+    for kind in ("entered", "left", "term", "accepted", "refused", "guard"):
+        print(f"  {kind}: {_of(found, kind)}")
+    print(f"  {dict(sorted((what, n) for what, n in found.items() if ' ' not in what))}")
+    for name in (ref.PAUZE, ref.CJIB):
+        machine = shipped()[0].machines[name]
+        for state in machine.states:
+            assert found[f"entered {name} {state}"], f"no example came to {state}"
+            assert state in machine.final or found[f"left {name} {state}"] == found[f"entered {name} {state}"], f"{state} is not left"
+        assert not [code for code in machine.term if not found[f"term {name} {code}"]], "some term fell due in no example"
+
+
+def _of(found: Counter[str], kind: str) -> str:
+    return ", ".join(f"{what.removeprefix(kind).strip()} {n}" for what, n in sorted(found.items()) if what.startswith(f"{kind} "))
