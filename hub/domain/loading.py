@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cel_expr_python import cel
@@ -54,7 +55,13 @@ class Loaded:
 
 def load(content: Mapping[str, str]) -> Loaded:
     """Load files named `rules/*.yaml`, `schemas/*.avsc` and `own/*` (the hub's own)."""
-    return _Loader(content).load()
+    return _loaded(tuple(sorted(content.items())))
+
+
+@lru_cache(maxsize=8)
+def _loaded(content: tuple[tuple[str, str], ...]) -> Loaded:
+    """Load each content once: what comes of it never changes."""
+    return _Loader(dict(content)).load()
 
 
 class _Loader:
