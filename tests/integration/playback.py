@@ -21,10 +21,8 @@ from sqlalchemy import select
 
 from hub import files
 from hub.client import NewSignal, Receipt
-from hub.codec import to_json
 from hub.domain import terms
 from hub.domain.loading import load
-from hub.domain.registers import HUB
 from hub.examples import DEFAULT_MOMENT, REFUSED
 from hub.placing import WITHDRAWN
 from hub.relay import OUT
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
     from hub.domain.conditions import Condition
     from hub.domain.contract import Leaf
     from hub.domain.rulefiles import Example, Step
-    from hub.domain.ruleset import Grant, RuleSet, TypeRules
+    from hub.domain.ruleset import RuleSet, TypeRules
 
 HEAVY: Final = frozenset({"identifier", "address", "financial", "sanction", "sensitive"})
 """Classes of which every value becomes a marker, if its form leaves room for one."""
@@ -478,16 +476,3 @@ class Playback:
                 joined = joined.where(deliveries.c.id == self.hub.keys.delivery_of(uuid.UUID(many[0].headers["ce_id"]).bytes))
             found = connection.execute(joined).all()
         return {str(uuid.UUID(bytes=row[0])): str(uuid.UUID(bytes=row[1])) for row in found}
-
-
-def addressed(playback: Playback, grant: Grant | None, one: Arrived) -> bool:
-    """Say whether a delivery went to whom its grant names; who `$publisher` and the like are is the keten's to know."""
-    if grant is None:
-        return False
-    found = playback.ruleset.participants.find(one.recipient)
-    return found is not None and found.id != HUB and (grant.to.startswith("$") or found.role == grant.to)
-
-
-def as_sent(data: Mapping[str, Any]) -> Any:
-    """Return data as JSON has it."""
-    return to_json(dict(data))

@@ -1,4 +1,4 @@
-"""The long crash proof: at least 200 kills, on several seeds."""
+"""The long crash proof: at least 200 kills while cases move, terms fall due and signals are taken back; the seed is printed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.domain.terms import iso_utc
 from tests.proof.kill import Killing
 
 KILLS = 210
@@ -20,4 +21,8 @@ def test_nothing_is_lost_or_doubled_by_killing_the_hub_at_random_moments(tmp_pat
     while killing.kills < KILLS:
         killing.round()
     books = killing.balance()
-    print(f"{killing.kills} kills, {killing.finished} children finished first; {dict(books)}")
+    print(f"{killing.kills} kills, {killing.finished} children finished first, until {iso_utc(killing.now)}")
+    print(f"  {dict(sorted(books.items()))}")
+    assert min(books[what] for what in ("terms", "reminders", "withdrawn", "corrected", "confirmed", "defer then released")) > 0, (
+        "the load lacks something"
+    )

@@ -32,7 +32,7 @@ class CountedMachine(PauseMachine):
 
     def check_invariants(self, settings: Any, output: Any, runtimes: Any) -> None:
         count["steps"] += 1
-        super().check_invariants(settings, output, runtimes)  # type: ignore[no-untyped-call]
+        super().check_invariants(settings, output, runtimes)
 
     def teardown(self) -> None:
         count["examples"] += 1
