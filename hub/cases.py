@@ -53,7 +53,7 @@ def ask(hub: Hub, guard: str, keten: int | None, role: str | None = None) -> Ans
     guarding = [m for m in hub.rulebooks.current.ruleset.machines.values() if any(g.name == guard for g in m.guards)]
     if not guarding:
         known = sorted({g.name for m in hub.rulebooks.current.ruleset.machines.values() for g in m.guards})
-        raise UsageError(f"there is no guard {guard}", f"known: {', '.join(known) or 'none'}")
+        raise UsageError("there is no such guard", f"known: {', '.join(known) or 'none'}")
     guarding = [m for m in guarding if role is None or role in m.askers]
     if keten is None or not guarding:
         return Answer(allowed=False, code="keten-onbekend", text=text_of("keten-onbekend"))
@@ -136,7 +136,7 @@ def show(hub: Hub, number: int, *, who: bool = True) -> dict[str, Any]:
     with hub.database.read() as connection:
         row = connection.execute(select(cases).where(cases.c.id == number)).one_or_none()
         if row is None:
-            raise UsageError(f"there is no case {number}", "see `hub cases list --all`")
+            raise UsageError("there is no such case", "see `hub cases list --all`")
         stored = Casebook(connection, hub.names, hub.keys).by_id(number)
         case = stored.case if stored else None
         return {

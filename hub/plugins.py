@@ -23,5 +23,5 @@ def connector_named(name: str) -> Connector:
     """Return one installed connector. Raises UsageError."""
     known = {connector.name: connector for connector in connectors()}
     if name not in known:
-        raise UsageError(f"there is no connector {name}", f"installed: {', '.join(known) or 'none'}")
+        raise UsageError("there is no such connector", f"installed: {', '.join(known) or 'none'}")
     return known[name]

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
 
     from hub.app import Hub
+    from hub.domain.contract import Leaf
     from hub.domain.ruleset import TypeRules
 
 MASK: Final = "•••"
-_SHOWN_CLASSES: Final = frozenset({"organisation", "code"})
+_FREE_KINDS: Final = frozenset({"string", "gba-datum"})
+"""Kinds of which a code is no choice out of a list or a number: whatever was typed there."""
 
 
 def listing(hub: Hub, *, only_open: bool = True) -> list[dict[str, Any]]:
@@ -55,8 +57,8 @@ def counts(hub: Hub) -> dict[str, int]:
 def show(hub: Hub, number: int) -> dict[str, Any]:
     """Return one refused signal with everything masked that could point at a person.
 
-    Shown as they are: right values of class organisation or code. All else is masked, and so is
-    every value that has a fault: it may be anything.
+    Shown as they are: right values of class organisation, and of class code where that is a choice
+    from a list, a number or a day. All else is masked, and so is every value that has a fault: it may be anything.
     """
     row = _row(hub, number)
     summary = next(entry for entry in listing(hub, only_open=False) if entry["rejection"] == number)
@@ -96,7 +98,7 @@ def _row(hub: Hub, number: int) -> Row[Any]:
     with hub.database.read() as connection:
         row = connection.execute(select(rejections).where(rejections.c.id == number)).one_or_none()
     if row is None:
-        raise UsageError(f"there is no refused signal {number}", "see `hub rejections list`")
+        raise UsageError("there is no such refused signal", "see `hub rejections list`")
     return row
 
 
@@ -146,4 +148,8 @@ def _mask(value: Any, rules: TypeRules, faulty: set[str], path: tuple[str, ...])
     right = bool(path) and not any(field.replace("[", ".").split(".")[0] == path[0] for field in faulty)
     if isinstance(value, list) and right:  # of the right form, so at most one list deep
         return [_mask(item, rules, faulty, path) for item in value]
-    return value if right and leaf is not None and leaf.privacy in _SHOWN_CLASSES else MASK
+    return value if right and leaf is not None and _is_harmless(leaf) else MASK
+
+
+def _is_harmless(leaf: Leaf) -> bool:
+    return leaf.privacy == "organisation" or (leaf.privacy == "code" and leaf.kind not in _FREE_KINDS)

@@ -15,6 +15,7 @@ from sqlalchemy import Row, bindparam, select
 
 from hub.codec import AVRO, frame
 from hub.domain import terms
+from hub.domain.registers import HUB
 from hub.keys import unseal
 from hub.placing import WITHDRAWN
 from hub.storage.tables import State, deliveries, keten_names, sequences, signals
@@ -135,9 +136,10 @@ class Relay:
             "ce_traceparent": _traceparent(row.delivery_id),
         }
         earlier = None if row.about is None else self._earlier(connection, row.about)
-        if row.subject is not None:
-            # A withdrawal speaks of the person as the delivery did that it takes back.
-            flow = view["flow"] if earlier is None else self.rulebooks.view(earlier.schema)["flow"]
+        # A withdrawal speaks of the person as the delivery did that it takes back. What the hub itself says of no delivery
+        # speaks of nobody: else one pseudonym would join all flows.
+        flow = view["flow"] if earlier is None else self.rulebooks.view(earlier.schema)["flow"]
+        if row.subject is not None and flow != HUB:
             headers["ce_subject"] = self.keys.pseudonym(recipient, flow, row.subject)
         if row.keten is not None:
             headers["ce_correlationid"] = self._keten(connection, recipient, row.keten)

@@ -180,6 +180,9 @@ class Work:
 
 
 def _content(signal: Signal) -> bytes:
-    """Return what must be equal for two signals with one id to be the same signal. Time is not in it."""
+    """Return what must be equal for two signals with one id to be the same signal. Time is not in it.
+
+    The id is: else two questions without a person would have a fingerprint in common.
+    """
     links = "\0".join((signal.rules.contract.type, signal.correlation or "", signal.cause or "", signal.replaces or ""))
-    return links.encode() + b"\0" + signal.encoded
+    return signal.signal_id + links.encode() + b"\0" + signal.encoded

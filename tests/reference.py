@@ -194,6 +194,8 @@ def pauze_step(case: Case, type_: str, s: Data, today: str) -> Move | str | None
         return Move("ingesteld", {"herzien_op": s["herzien_op"]}) if later else "herziening-niet-later"
     if type_ == AFGEWEZEN and state in {"gepauzeerd", "ingesteld", "geescaleerd"}:
         return Move("doorgang")
+    if type_ == AFGEROND and state == "uitgevoerd":
+        return Move() if s["uitkomst"] == "HERSTELD" else "al-uitgevoerd"
     if type_ == AFGEROND and state in OPEN:
         ends = s["uitkomst"] == "BEEINDIGD_NA_OVERLEG"
         return Move("doorgang", {"gevraagd": True, "teruggetrokken": False}) if ends else Move("afgerond")
@@ -225,8 +227,9 @@ def pauze_terms(case: Case) -> Iterator[Term]:
         review = str(v["herzien_op"])
         yield Term("herziening-nadert", midnight(working_days(review, -n["nadert"])), None, review, _WENI)
         yield _at("herziening-verlopen", review, "geescaleerd", *_EVERYONE)
-    if "melding-vervalt" in case.lasting:
-        yield _since(case, "melding-vervalt", "vervallen", *_EVERYONE)
+    for code in ("melding-vervalt", "besluit-bleef-uit"):
+        if code in case.lasting:
+            yield _since(case, code, "vervallen", *_EVERYONE)
 
 
 STILL: Final = frozenset({"gepauzeerd", "verlenging-gevraagd"})
@@ -328,7 +331,7 @@ def _since(case: Case, code: str, to: str | None, *tells: str) -> Term:
 
 
 LASTING: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
-    PAUZE: {"melding-vervalt": frozenset({"doorgang"})},
+    PAUZE: {"melding-vervalt": frozenset({"doorgang"}), "besluit-bleef-uit": frozenset({"geescaleerd"})},
     CJIB: {
         "geen-besluit": frozenset({"verzocht", "verlenging-gevraagd", "gijzeling-verlenging-gevraagd", "verlenging-open", "taak-volbracht"}),
         "verzoek-vervallen": frozenset({"verzocht", "verlenging-open"}), "zaak-gesloten": frozenset({"afgewezen", "beeindigd"}),
@@ -339,7 +342,8 @@ LASTING: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
 
 def last_day(code: str, entered: str, place: str | None) -> str:
     """Return the last day of such a term; the day of entry does not count."""
-    count = {"melding-vervalt": numbers(place)["vervalt"], "geen-besluit": numbers(place)["cjib"]}.get(code)
+    n = numbers(place)
+    count = {"melding-vervalt": n["vervalt"], "besluit-bleef-uit": n["vervalt"], "geen-besluit": n["cjib"]}.get(code)
     return months(entered, 6) if count is None else working_days(entered, count)
 
 

@@ -91,7 +91,7 @@ def show(
         known = sorted({machine.flow for machine in ruleset.machines.values()})
         hint = f"flows with a process: {', '.join(known)}" if known else "no flow of these rules has a process"
         is_flow = flow in ruleset.examples or any(grant.flow == flow for grant in ruleset.grants.values())
-        raise UsageError(f"the flow {flow} has no process" if is_flow else f"there is no flow {flow}", hint)
+        raise UsageError("this flow has no process" if is_flow else "there is no such flow", hint)
     if svg is not None:
         _write(svg, as_svg(found))
     elif as_json:
@@ -130,5 +130,5 @@ def view(context: typer.Context, grant: str) -> None:
     require_no_faults(loaded.faults)
     grants = loaded.unwrap().grants
     if grant not in grants:
-        raise UsageError(f"there is no grant {grant}", f"known: {', '.join(sorted(grants))}")
+        raise UsageError("there is no such grant", f"known: {', '.join(sorted(grants))}")
     print(json.dumps(grants[grant].view.schema, ensure_ascii=False, indent=2))

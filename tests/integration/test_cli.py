@@ -493,7 +493,7 @@ def test_a_process_is_drawn_in_a_file(paused: Cli, tmp_path: Path) -> None:
 
 
 def test_a_flow_that_has_no_process_or_is_not_there_cannot_be_shown(paused: Cli) -> None:
-    for flow, words in (("niets", "there is no flow niets"), ("los", "the flow los has no process")):
+    for flow, words in (("niets", "there is no such flow"), ("los", "this flow has no process")):
         ran = paused("rules", "show", flow)
         wrong_use(ran)
         assert words in ran.err

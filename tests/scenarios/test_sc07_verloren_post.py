@@ -75,7 +75,7 @@ def visited(by: str, day: str) -> Message:
     return VISITED, "pauzeknop.huisbezoek", {"woont_op_adres": "JA", "bezocht_op": day, "uitgever": by}
 
 
-def restored(world: World, case: Sent, day: str) -> None:
+def restored(world: World, case: Sent, day: str, state: str = "afgerond") -> None:
     """Let Werk en Inkomen report that the benefit runs again; the team also hears that help was offered."""
     ended = {"uitkomst": "HERSTELD", "ingangsdatum": "2026-11-01", "vervolg_aangeboden": True}
     world.at(f"{day}T15:00")
@@ -84,7 +84,7 @@ def restored(world: World, case: Sent, day: str) -> None:
         ENFORCERS: (CONCLUDED, "pauzeknop.afgerond.handhaving", {"uitkomst": "HERSTELD", "ingangsdatum": "2026-11-01"}),
         TEAM: (CONCLUDED, "pauzeknop.afgerond.buurtteam-bekend", ended),
     })  # fmt: skip
-    assert world.state(case) == "afgerond"
+    assert world.state(case) == state
     assert world.may(GUARD, WENI, case.correlation) == "melding-gesloten"
 
 
@@ -200,12 +200,24 @@ def test_sc07_housemates_lose_the_letters(world: World) -> None:
 def test_sc07_the_suspension_was_carried_out_already(world: World) -> None:
     """Step 8, when it is too late: the suspension was reported as carried out. It is a fact, and closes the case.
 
-    Werk en Inkomen takes the report back, so that the team and Handhaving hear at once that it no longer holds, and confirm it.
-    Whoever still wants a measure announces it anew, with the full time to react.
+    Werk en Inkomen restores the benefit at once, and who heard that it was stopped hears that it runs again. No other outcome
+    fits any more: whoever still wants a measure announces it anew, with the full time to react.
+    """
+    case = announced(world)
+    executed(world, case)
+    assert world.state(case) == "uitgevoerd"
+    going_on = {"uitkomst": "VOORTGEZET", "ingangsdatum": "2026-11-16", "vervolg_aangeboden": True}
+    world.refused(WENI, CONCLUDED, going_on, "al-uitgevoerd", cause=case.signal_id)
+    restored(world, case, "2026-11-16", "uitgevoerd")
+
+
+def test_sc07_the_suspension_was_reported_by_mistake(world: World) -> None:
+    """Step 8, when it did not happen at all: Werk en Inkomen takes the report back.
+
+    The team and Handhaving hear at once that it no longer holds, and confirm it.
     """
     case = announced(world)
     done = executed(world, case)
-    assert world.state(case) == "uitgevoerd"
     withdrawal = world.withdraw(done, "ONTERECHT")
     world.arrived({ENFORCERS: taken_back("ONTERECHT"), TEAM: taken_back("ONTERECHT")})
     for who in (TEAM, ENFORCERS):

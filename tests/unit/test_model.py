@@ -18,7 +18,7 @@ FIGURES: Final = {
 PEOPLE: Final = {
     "adresonderzoek": set(),
     "cjib-pauze": {"taak-volbracht"},
-    "uitkering-pauze": {"gepauzeerd", "ingesteld", "geescaleerd"},
+    "uitkering-pauze": set(),
 }
 """Where no term alone leads to an end: someone has to decide."""
 OPEN: Final = {
@@ -53,7 +53,8 @@ TERMS: Final = {
         "verlenging-open": ("geen-besluit", "verzoek-vervallen"), "verzocht": ("geen-besluit", "verzoek-vervallen"),
     },
     "uitkering-pauze": {
-        "aangekondigd": ("geen-reactie",), "afgerond": (), "doorgang": ("melding-vervalt",), "geescaleerd": (),
+        "aangekondigd": ("geen-reactie",), "afgerond": (), "doorgang": ("melding-vervalt",),
+        "geescaleerd": ("besluit-bleef-uit",),
         "gepauzeerd": ("geen-besluit",), "ingesteld": ("herziening-nadert", "herziening-verlopen"), "uitgevoerd": (), "vervallen": (),
     },
 }  # fmt: skip
