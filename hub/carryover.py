@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from hub.casebook import Casebook, StoredCase, standing
+from hub.casebook import MIGRATED, Casebook, Moment, StoredCase, standing, step_row
 from hub.domain.faults import Fault
 from hub.domain.process import Calendar, rearmed
+from hub.storage.rows import Inserts, Rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from hub.domain.process import Machine
+    from hub.domain.machine import Machine
     from hub.domain.ruleset import RuleSet
     from hub.keys import Keys
     from hub.storage.names import Names
@@ -67,19 +69,31 @@ class CarryOver:
                 found.append(Fault(file, int(line), what, fix))
         return found
 
-    def move(self, connection: Connection, ruleset: RuleSet, before: RuleSet | None) -> None:
-        """Move cases whose state went, and set the terms of the machines that changed; terms that run go on."""
+    def move(self, connection: Connection, ruleset: RuleSet, number: int, before: RuleSet | None) -> None:
+        """Move cases whose state went, and set the terms of the machines that changed; terms that run go on.
+
+        `number` is that of the rule set: each case that moves gets a step that names it.
+        """
+        now = self.now_ms()
+        rows = Rows(connection, Inserts(connection.dialect))
         for machine in ruleset.machines.values():
             old = before.machines.get(machine.id) if before else None
             if old is not None and old.entry == machine.entry and before is not None and before.settings.values == ruleset.settings.values:
                 continue
             book = Casebook(connection, self.names, self.keys)
             for stored in list(book.of_process(machine.id)):
-                carried = _carried(machine, stored, ruleset, self.now_ms())
-                if carried != stored:
-                    book.by_id(stored.id)
-                    book.put(carried)
+                carried = _carried(machine, stored, ruleset, now)
+                if carried == stored:
+                    continue
+                book.by_id(stored.id)
+                book.put(carried)
+                if carried.case.state != stored.case.state:
+                    moment = Moment(MIGRATED, None, now, number)
+                    name = partial(self.names.id, connection)
+                    id_ = rows.next("case_steps")
+                    rows.add("case_steps", step_row(id_, carried, stored.case.state, moment, name, self.keys, moved=True))
             book.flush()
+        rows.flush()
 
 
 def _carried(machine: Machine, stored: StoredCase, ruleset: RuleSet, now: int) -> StoredCase:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, func, insert, select, update
 
@@ -44,6 +44,31 @@ def standing(stored: StoredCase, case: Case, ruleset: RuleSet, now: int) -> Stor
         return stored._replace(case=case, changed_at=now)
     erase_at = terms.duration_ms(ruleset.types[machine.start_type].contract.retention, now)
     return stored._replace(case=case, changed_at=now, closed_at=now, erase_at=erase_at)
+
+
+class Moment(NamedTuple):
+    """Which step a case took, when, under which rules."""
+
+    trigger: str
+    """A signal type, the code of a term, or MIGRATED."""
+    signal: int | None
+    at: int
+    rule_set: int
+
+
+MIGRATED: Final = "regels-gewijzigd"
+"""The trigger of a step that new rules took, because a state is no longer there."""
+
+
+def step_row(
+    id_: int, stored: StoredCase, before: str | None, moment: Moment, name: Callable[[str], int], keys: Keys, *, moved: bool
+) -> tuple[Any, ...]:
+    """Return a row of `case_steps`. `before` is the state before it; `name` gives the number of a name."""
+    variables = json.dumps(dict(stored.case.variables), separators=(",", ":")).encode()
+    return (
+        id_, stored.id, moment.signal, name(moment.trigger), name(before) if before else None, name(stored.case.state),
+        int(moved), moment.rule_set, moment.at, keys.seal_log(variables),
+    )  # fmt: skip
 
 
 @dataclass(slots=True)

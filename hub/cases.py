@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from hub.casebook import Casebook, StoredCase
 from hub.domain import process, terms
-from hub.domain.process import Guard, Machine
+from hub.domain.machine import Guard, Machine
 from hub.domain.reasons import text_of
 from hub.errors import UsageError
 from hub.storage.tables import case_steps, cases, signals
@@ -75,13 +75,9 @@ def ask(hub: Hub, guard: str, keten: int | None, role: str | None = None) -> Ans
 
 def _today(hub: Hub, machine: Machine, stored: StoredCase) -> process.Case:
     """Return a case as it is once every term that is due has fallen due."""
-    case, now = stored.case, hub.now_ms()
     calendar = process.Calendar(hub.rulebooks.current.ruleset.settings, stored.municipality)
-    while (due := case.next_due) is not None and due <= now:
-        code = process.first_due(machine, case)
-        step = process.step(machine, case, process.Due(code, due), calendar, now)
-        if not isinstance(step, process.Step):
-            break
+    case = stored.case
+    for _, step in process.overdue(machine, case, calendar, hub.now_ms()):
         case = step.case
     return case
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from hub.casebook import StoredCase, standing
+from hub.casebook import Moment, StoredCase, standing, step_row
 from hub.domain import process, terms
 from hub.domain.decide import Circumstances, Conditions
-from hub.domain.process import Arrived, Calendar, Case, Corrected, Due, Machine, Mover, Step, Told, Withdrawn
+from hub.domain.machine import Machine
+from hub.domain.process import Arrived, Calendar, Case, Corrected, Mover, Step, Told, Withdrawn
 from hub.domain.processfile import REMINDER
 from hub.domain.signal import Fault, Signal
 from hub.placing import Place
@@ -120,18 +120,15 @@ class Casework:
     def overdue(self, stored: StoredCase) -> StoredCase:
         """Let every term of a case that is due now fall due, the oldest first, and return the case as it is then."""
         machine = self.ruleset.machines.get(stored.process)
-        while machine is not None and (due := stored.case.next_due) is not None and due <= self.recorder.now:
-            code = process.first_due(machine, stored.case)
-            if code not in machine.term:  # these rules do not know it: it waits for rules that do
-                break
-            step = self._step(machine, stored, Due(code, due), stored.municipality)
-            if isinstance(step, Fault):  # a term is never refused
-                raise TypeError
+        if machine is None:
+            return stored
+        for due, step in process.overdue(machine, stored.case, self._calendar(stored.municipality), self.recorder.now):
+            self._report(machine, step)
             after = self._after(stored, step)
             self.batch.cases.put(after)
-            self._note(after, stored.case, None, code)
+            self._note(after, stored.case, None, due.code)
             for told in step.told:
-                self._remind(machine, after, told, f"{after.id} {code} {due}")
+                self._remind(machine, after, told, f"{after.id} {due.code} {due.at_ms}")
             stored = after
         return stored
 
@@ -160,16 +157,20 @@ class Casework:
 
         return bind
 
-    def _step(self, machine: Machine, stored: StoredCase | None, trigger: process.Trigger, municipality: str | None) -> Step | Fault:
-        calendar = Calendar(self.ruleset.settings, municipality)
-        step = process.step(machine, stored.case if stored else None, trigger, calendar, self.recorder.now)
-        if isinstance(step, Fault):
-            if step.code == "voorwaarde-fout":
-                log.error("condition_failed", rule=machine.id, type=REMINDER if isinstance(trigger, Due) else trigger.by.type)
-            return step
+    def _step(self, machine: Machine, stored: StoredCase | None, trigger: process.SignalTrigger, municipality: str | None) -> Step | Fault:
+        step = process.step(machine, stored.case if stored else None, trigger, self._calendar(municipality), self.recorder.now)
+        if not isinstance(step, Fault):
+            self._report(machine, step)
+        elif step.code == "voorwaarde-fout":
+            log.error("condition_failed", rule=machine.id, type=trigger.by.type)
+        return step
+
+    def _calendar(self, municipality: str | None) -> Calendar:
+        return Calendar(self.ruleset.settings, municipality)
+
+    def _report(self, machine: Machine, step: Step) -> None:
         for code in step.failed:
             log.error("condition_failed", rule=f"{machine.id}.{code}", type=REMINDER)
-        return step
 
     def _opened(self, machine: Machine, place: Place, signal: Signal, key: bytes, keten: int, step: Step) -> StoredCase:
         now = self.recorder.now
@@ -212,15 +213,12 @@ class Casework:
 
     def _note(self, stored: StoredCase, before: Case | None, signal: int | None, trigger: str, *, corrects: bool = False) -> None:
         """Append a step. A correction stands for the step of its original, so withdrawing it undoes that step."""
-        rows, name = self.batch.rows, self.recorder.name
+        rows, recorder = self.batch.rows, self.recorder
         after = stored.case
         moved = corrects or before is None or before.mover != after.mover or before.state != after.state
-        variables = json.dumps(dict(stored.case.variables), separators=(",", ":")).encode()
-        rows.add("case_steps", (
-            rows.next("case_steps"), stored.id, signal, name(trigger), name(before.state) if before else None,
-            name(stored.case.state), int(moved), self.recorder.book.id, self.recorder.now,
-            self.recorder.keys.seal_log(variables),
-        ))  # fmt: skip
+        moment = Moment(trigger, signal, recorder.now, recorder.book.id)
+        state = before.state if before else None
+        rows.add("case_steps", step_row(rows.next("case_steps"), stored, state, moment, recorder.name, recorder.keys, moved=moved))
 
     def _remind(self, machine: Machine, stored: StoredCase, told: Told, about: str) -> None:
         """Send a reminder in the keten of a case. Its id follows from what it is about, so it cannot go out twice."""

@@ -14,7 +14,7 @@ from hub.domain.grants import STARTER
 from hub.prose import grid, printed, text, timing
 
 if TYPE_CHECKING:
-    from hub.domain.process import Machine, Notice, Transition
+    from hub.domain.machine import Machine, Notice, Transition
 
 BEGAN: Final = "wie de keten begon"
 """Who `$starter` is."""

@@ -19,6 +19,7 @@ from hub.client import NewSignal
 from hub.codec import frame
 from hub.domain import terms
 from hub.domain.faults import Fault
+from hub.domain.flows import NOBODY_ELSE, REFUSED
 from hub.domain.processfile import REMINDER
 from hub.domain.registers import HUB
 from hub.errors import HubError
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 DEFAULT_MOMENT: Final = "2026-11-02T09:00"
 """When an example plays unless it says so: a working day, Dutch time."""
-NOBODY_ELSE: Final = "*"
-REFUSED: Final = "refused"
 OPEN: Final = "open"
 """What a guard answers when it may be done."""
 _NOTICES: Final = frozenset({REFUSAL, DEFERRED, EXPIRED})

@@ -89,7 +89,7 @@ class Rulebooks:
         if Casebook.open_states(connection, self._carry_over.names):
             if faults := self._carry_over.faults(connection, book.ruleset):
                 raise FaultsError(faults)
-            self._carry_over.move(connection, book.ruleset, self.stored(before) if before is not None else None)
+            self._carry_over.move(connection, book.ruleset, book.id, self.stored(before) if before is not None else None)
         if turns[0].id != book.id:
             connection.execute(rule_sets.update().where(rule_sets.c.id == book.id).values(turn=turns[0].turn + 1))
 

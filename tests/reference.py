@@ -680,13 +680,13 @@ class Reference:
                 case.by, case.newest[by[1]] = by, by[0]
                 self._enter(case, None, move.sets, now)
             return original.moved is not None
-        state, v = case.state, case.v
-        if (move.to or state) != state or move.sets:
-            case.by, case.earlier, case.newest[by[1]] = by, (state, v), by[0]
+        moves = bool((move.to or case.state) != case.state or move.sets)
+        if moves:
+            case.by, case.earlier, case.newest[by[1]] = by, (case.state, case.v), by[0]
             self._enter(case, move.to, move.sets, now)
         if move.tells is not None:
             self._remind(case, move.tells, None, ("cjib", STARTER))
-        return (case.state, case.v) != (state, v)
+        return moves  # also when it says the same as the one before: the case stands so by the newest
 
     def _alarms(self, told: Told, own: Case | None) -> None:
         """A fact that should not have been is heard of in every case that it concerns."""

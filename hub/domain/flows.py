@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hub.domain.contract import Contract
     from hub.domain.faults import Fault
     from hub.domain.grants import Registers
-    from hub.domain.process import Machine
+    from hub.domain.machine import Machine
     from hub.domain.sources import Path, Source
 
 _PARTS: Final = ("grants", "processes", "refuse", "examples")

@@ -1,4 +1,4 @@
-"""Cases: flows with memory. A state machine as the rules declare it, and one pure step function.
+"""Cases: flows with memory. One pure step function takes a case through the machine that the rules declare.
 
 A case is one running instance of a machine. Signals, withdrawals and terms that fall due are what
 moves it; nothing else does. The same machine, case and trigger give the same step.
@@ -6,161 +6,24 @@ moves it; nothing else does. The same machine, case and trigger give the same st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hub.domain import terms
+from hub.domain.machine import Guard, Machine, Notice, Span, Term, Transition
 from hub.domain.reasons import text_of
 from hub.domain.signal import Fault
 
 if TYPE_CHECKING:
-    from hub.domain.conditions import Condition, Environment
+    from hub.domain.conditions import Condition
     from hub.domain.registers import Settings
-    from hub.domain.ruleset import Grant
 
 Value = str | int | bool | None
 _DAY: Final = timedelta(days=1)
 _MOST_DAYS: Final = 10_000
 """Working days of one term: a number that a publisher sent must not keep the hub counting."""
-
-
-# --- the machine ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A reminder that a step, a term or an alarm sends: its code, and the grants that let it go out."""
-
-    code: str
-    text: str
-    grants: tuple[Grant, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One way from a state to another, or to the same."""
-
-    sources: frozenset[str]
-    to: str | None
-    """None: the state stays."""
-    when: Condition | None
-    unmet: Fault | None
-    assigns: tuple[tuple[str, Condition], ...]
-    fact: bool = False
-    notice: Notice | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A length of time as the rules write it."""
-
-    kind: str
-    """`werkdagen`, `wettelijk`, `hard` or `duration`."""
-    duration: str = ""
-    count: Condition | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """What falls due while a case is in a state."""
-
-    code: str
-    sources: frozenset[str]
-    moment: Condition | None
-    """The date of `at` and `before`; None for `after`."""
-    span: Span | None
-    """None for `at`."""
-    step: Transition
-    written: str
-    """As the rule file says it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """States in which something may not be done, and the code that says why."""
-
-    name: str
-    closed_in: frozenset[str]
-    code: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """States in which a fact must be heard of at once."""
-
-    sources: frozenset[str]
-    notice: Notice
-
-
-@dataclass(frozen=True)
-class Machine:
-    """One process, checked and compiled."""
-
-    id: str
-    flow: str
-    by_subject: bool
-    keys: Mapping[str, Condition]
-    """Signal type -> what is equal for the signals of one case."""
-    start_type: str
-    start: Transition
-    states: tuple[str, ...]
-    final: frozenset[str]
-    steps: Mapping[str, tuple[Transition, ...]]
-    undoing: Mapping[str, tuple[Transition, ...]]
-    """Signal type -> the steps that its withdrawal takes."""
-    terms: tuple[Term, ...]
-    guards: tuple[Guard, ...]
-    alarms: Mapping[str, tuple[Alarm, ...]]
-    migrate: Mapping[str, str]
-    environment: Environment
-    """For what reads a case and settings only: terms."""
-    equated: frozenset[date]
-    assigned: Mapping[str, frozenset[str]]
-    """State -> the variables that every path to it has set."""
-    askers: frozenset[str]
-    """The roles that may ask its guards: those that can move a case. To others no case exists."""
-    entry: Any
-    """As the rule file states it."""
-    where: str
-
-    @cached_property
-    def term(self) -> Mapping[str, Term]:
-        """The terms by their codes."""
-        return {term.code: term for term in self.terms}
-
-    @cached_property
-    def timed(self) -> frozenset[str]:
-        """The variables that terms and withdrawals read: those of a case and of settings, not of a signal."""
-        conditions = [c for term in self.terms for c in (term.moment, term.span.count if term.span else None) if c]
-        steps = [*(term.step for term in self.terms), *(step for steps in self.undoing.values() for step in steps)]
-        conditions += [c for step in steps for c in (step.when, *(assign for _, assign in step.assigns)) if c]
-        return frozenset().union(*(condition.variables for condition in conditions))
-
-    @cached_property
-    def notices(self) -> tuple[Notice, ...]:
-        """Every reminder that it can send."""
-        steps = [step for steps in (*self.steps.values(), *self.undoing.values()) for step in steps]
-        found = [step.notice for step in (*steps, *(term.step for term in self.terms))]
-        found += [alarm.notice for alarms in self.alarms.values() for alarm in alarms]
-        return tuple(notice for notice in found if notice is not None)
-
-    def reads(self, signal_type: str) -> frozenset[str]:
-        """Return the variables that the steps of a signal type read."""
-        steps = self.steps.get(signal_type, ())
-        if signal_type == self.start_type:
-            steps = (*steps, self.start)
-        conditions = [c for step in steps for c in (step.when, *(assign for _, assign in step.assigns)) if c]
-        return frozenset().union(self.keys[signal_type].variables, *(condition.variables for condition in conditions))
-
-    def is_fact(self, signal_type: str) -> bool:
-        """Say whether signals of the type are never refused for the state of a case."""
-        return any(step.fact for step in self.steps.get(signal_type, ())) or (
-            signal_type in self.alarms and signal_type not in self.steps and signal_type != self.start_type
-        )
 
 
 # --- a case -----------------------------------------------------------------------------------
@@ -260,7 +123,8 @@ class Due(NamedTuple):
     at_ms: int
 
 
-Trigger = Arrived | Withdrawn | Corrected | Due
+SignalTrigger = Arrived | Withdrawn | Corrected
+Trigger = SignalTrigger | Due
 
 
 def step(machine: Machine, case: Case | None, trigger: Trigger, calendar: Calendar, now_ms: int) -> Step | Fault:
@@ -381,6 +245,20 @@ def _correct(machine: Machine, case: Case, trigger: Corrected, calendar: Calenda
 # --- terms ------------------------------------------------------------------------------------
 
 
+def overdue(machine: Machine, case: Case, calendar: Calendar, now_ms: int) -> Iterator[tuple[Due, Step]]:
+    """Yield each term of a case that is due now, the oldest first, with the step that it takes.
+
+    It ends at a term that the machine does not know: that one waits for rules that do.
+    """
+    while (at := case.next_due) is not None and at <= now_ms:
+        due = Due(first_due(machine, case), at)
+        if due.code not in machine.term:
+            return
+        taken = _fall_due(machine, case, due, calendar)
+        yield due, taken
+        case = taken.case
+
+
 def _fall_due(machine: Machine, case: Case, trigger: Due, calendar: Calendar) -> Step:
     """A term fires once; what it leads to is entered at the moment at which it fell due, however late the clock is."""
     term = machine.term.get(trigger.code)
@@ -438,11 +316,12 @@ def _armed(machine: Machine, before: Case, after: Case, calendar: Calendar, told
 def rearmed(machine: Machine, case: Case, calendar: Calendar, *, moved: bool = False) -> Step:
     """Return a case with the terms of its state under a changed machine; those that run already go on.
 
+    What fell due in this state does not do so again because a length of time changed; a day that is another does count anew.
     `moved` says that the case was put in another state, so that what fell due before counts for nothing there.
     """
     fresh = _armed(machine, _NEW, case, calendar, ())
     fired: set[str] = set() if moved else {code for code, _ in case.fired}
-    over = {term.code for term in machine.terms if term.moment is None and term.code in fired and term.code not in case.due}
+    over = {term.code for term in machine.terms if term.span is not None and term.code in fired and term.code not in case.due}
     due = {code: case.due.get(code, at) for code, at in fresh.case.due.items() if code not in over}
     return fresh._replace(case=fresh.case._replace(due=due))
 

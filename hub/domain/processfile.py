@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from hub.domain import rulefiles, terms
 from hub.domain.conditions import Condition, ConditionError, Environment
 from hub.domain.grants import STARTER, condition_faults
-from hub.domain.process import Alarm, Guard, Machine, Notice, Span, Term, Transition
+from hub.domain.machine import Alarm, Guard, Machine, Notice, Span, Term, Transition
 from hub.domain.processes import expression
 from hub.domain.reasons import REASONS
 from hub.domain.registers import HUB

@@ -129,8 +129,29 @@ def check(declared: Declared) -> None:
         elif state not in entry.final and not leaves:
             declared.fault((), f"the state `{state}` is neither final nor left by anything", "add a step or a term, or make it final")
     _ends(declared, edges)
+    if not declared.faults:  # else what hides a step may be a name that means something else
+        _hidden(declared)
     _idle(declared)
     _assign(declared, edges)
+
+
+def _hidden(declared: Declared) -> None:
+    """Check that every step can be taken: of the steps that fit the first whose condition holds is, so one without may hide others."""
+    always: dict[tuple[str, str], list[rulefiles.TransitionEntry]] = {}
+    for i, step in enumerate(declared.entry.transitions):
+        places = [(step.on or f"withdrawn {step.withdrawn}", state) for state in declared.states(step.from_)]
+        if places and all(any(_covers(other, step) for other in always.get(place, ())) for place in places):
+            declared.fault(
+                ("transitions", i), "this step is never taken: one without `when` goes before it", "put it first, or take it out"
+            )
+        if step.when is None:
+            for place in places:
+                always.setdefault(place, []).append(step)
+
+
+def _covers(other: rulefiles.TransitionEntry, step: rulefiles.TransitionEntry) -> bool:
+    """Say whether a step fits whenever another does: taking back what a later signal overtook fits only steps that change nothing."""
+    return step.on is not None or (other.to is None and not other.set) or step.to is not None or bool(step.set)
 
 
 def _idle(declared: Declared) -> None:

@@ -249,17 +249,28 @@ class Unmet(Model):
     text: Text
 
 
-class StartEntry(Model):
-    """The signal that opens a case."""
+class Conditional(Model):
+    """A step that a condition may stand before."""
 
-    on: Text
-    to: StateName
     when: Text | None = None
     unmet: Unmet | None = None
     set: Assignments = {}
 
+    @model_validator(mode="after")
+    def _heard(self) -> Self:
+        if self.unmet is not None and self.when is None:
+            raise PydanticCustomError("step", "`unmet` says what is heard when `when` does not hold, and there is no `when`")
+        return self
 
-class TransitionEntry(Model):
+
+class StartEntry(Conditional):
+    """The signal that opens a case."""
+
+    on: Text
+    to: StateName
+
+
+class TransitionEntry(Conditional):
     """A step that a signal takes, or its withdrawal."""
 
     from_: States = Field(alias="from")
@@ -267,9 +278,6 @@ class TransitionEntry(Model):
     withdrawn: Text | None = None
     to: StateName | None = None
     """The same state if absent."""
-    when: Text | None = None
-    unmet: Unmet | None = None
-    set: Assignments = {}
     fact: bool = False
     """It happened: never refused, whatever the state."""
     notify: tuple[Text, ...] = ()
@@ -282,6 +290,8 @@ class TransitionEntry(Model):
             raise PydanticCustomError("transition", "a transition has either `on` or `withdrawn`")
         if bool(self.notify) != (self.code is not None):
             raise PydanticCustomError("transition", "`notify` and `code` go together")
+        if self.text is not None and not self.notify:
+            raise PydanticCustomError("transition", "nobody hears this `text`: name who in `notify`")
         if self.fact and (self.on is None or self.unmet is not None):
             raise PydanticCustomError("transition", "a fact is a signal that is never refused: no `withdrawn` and no `unmet`")
         return self

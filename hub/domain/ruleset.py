@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hub.domain.conditions import Condition, Environment
     from hub.domain.contract import Contract
     from hub.domain.data import Issue
-    from hub.domain.process import Machine
+    from hub.domain.machine import Machine
     from hub.domain.registers import Participants, Settings
     from hub.domain.rulefiles import Agreement, Example, Forbidden, Ground, Quota
     from hub.domain.view import View

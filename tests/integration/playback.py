@@ -22,8 +22,9 @@ from sqlalchemy import select
 from hub import files
 from hub.client import NewSignal, Receipt
 from hub.domain import terms
+from hub.domain.flows import REFUSED
 from hub.domain.loading import load
-from hub.examples import DEFAULT_MOMENT, REFUSED
+from hub.examples import DEFAULT_MOMENT
 from hub.placing import WITHDRAWN
 from hub.relay import OUT
 from hub.storage import database

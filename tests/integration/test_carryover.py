@@ -227,6 +227,9 @@ def test_a_case_that_was_moved_keeps_its_variables_its_entry_and_its_terms_and_w
         assert [after[key] for key in ("variables", "opened", "closed")] == [before[key] for key in ("variables", "opened", "closed")]
         assert world.due(hub, "a") == {"termijn": "2026-11-17T00:00", "week": "2026-11-12T00:00", "datum": "2026-12-02T00:00"}
         assert after["next_due"] == "2026-11-11T23:00:00.000Z"
+        assert after["steps"][:-1] == before["steps"]
+        moved = {"time": "2026-11-09T08:00:00.000Z", "trigger": "regels-gewijzigd", "by": None, "from": "bezig", "to": "loopt"}
+        assert after["steps"][-1] == moved
         assert codes(world.send(hub, "a", STEP)) == ["staat-past-niet"]
 
 
@@ -456,6 +459,20 @@ def test_what_fell_due_before_the_new_rules_does_not_fall_due_again_under_them(w
         assert in_force(world, hub)
         assert (world.state(hub, "a"), world.due(hub, "a")) == ("bezig", {})
         assert len(received(hub, "doel", REMINDER)) == 1
+
+
+def test_a_reminder_before_a_day_goes_out_once_for_that_day_also_when_the_number_of_days_changes(world: World) -> None:
+    ahead = "  - {in: nieuw, before: [c.datum, P5D], notify: [doel], code: nadert}"
+    world.rules(*FIRST[:-1], ahead)
+    with world.hub() as hub:
+        world.open_case(hub, "a", datum="2026-11-20")
+    with world.hub("2026-11-16T09:00") as hub:
+        assert [told["data"]["uiterlijk"] for told in received(hub, "doel", REMINDER)] == ["2026-11-20"]
+    for days in ("P7D", "P2D"):
+        world.rules(*FIRST[:-1], ahead.replace("P5D", days))
+        with world.hub("2026-11-19T09:00") as hub:
+            assert (in_force(world, hub), world.due(hub, "a")) == (True, {})
+            assert len(received(hub, "doel", REMINDER)) == 1
 
 
 def test_a_late_clock_lets_old_terms_fall_due_by_the_new_rules_on_their_own_day(world: World) -> None:

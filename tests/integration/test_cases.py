@@ -879,7 +879,7 @@ def test_the_command_line_lists_and_shows_cases_and_answers_guards_exactly(cli: 
     (("may", "anders", "--as", BALIE, "--correlation", "dossier-1"), 2, "uitvoeren"),
     (("may", "uitvoeren", "--as", "niemand", "--correlation", "dossier-1"), 2, "participant"),
     (("may", "uitvoeren", "--as", WIJK), 2, "--correlation"),
-    (("show", "99"), 2, "99"),
+    (("show", "99"), 2, "no such case"),
     (("show", "dossier-1"), 2, "--as"),
     (("show", "dossier-1", "--as", WIJK), 2, "knows no case"),
     (("show", "dossier-2", "--as", BALIE), 2, "knows no case"),

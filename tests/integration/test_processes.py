@@ -33,6 +33,7 @@ from hub.client import NewSignal
 from hub.codec import Received
 from hub.domain import terms
 from hub.domain.loading import load
+from hub.domain.registers import HUB
 from hub.domain.ruleset import RuleSet
 from hub.placing import CONFIRMED, WITHDRAWN
 from hub.storage.tables import State, case_steps, cases, decisions, deliveries, recalls, receipts, rejections, signals
@@ -511,7 +512,7 @@ class PauseMachine(RuleBasedStateMachine):
         every = [number for number in self.names if number in self.reference.sent or (number in self.withdrawals and not d.turn)]
         older = [number for number in every if self.is_superseded(number)]
         number = every[-1 - (d.which + d.turn) % len(every)] if d.turn < 2 or not older else older[-1]
-        sender = d.who or self.publisher_of(number)
+        sender = d.who or (EVERYONE[d.which] if self.publisher_of(number) == HUB else self.publisher_of(number))
         name, known = self.name_of(sender, number)
         what = TakeBack(sender, number if d.odd else None, known)
         self.put(what, NewSignal(type=WITHDRAWN, data={"redencode": "ANDERS"}, cause=name if d.odd else None), more=d.more)
@@ -645,7 +646,7 @@ class PauseMachine(RuleBasedStateMachine):
     def books(self) -> None:
         """Accepted, refused and duplicate make up what was published, and each is stored as often as it should."""
         with self.hub.database.read() as connection:
-            own = self.hub.names.find(connection, "signaalhub") or 0
+            own = self.hub.names.find(connection, HUB) or 0
             stored = connection.execute(select(func.count()).where(signals.c.publisher != own)).scalar_one()
             refused = connection.execute(select(func.count()).select_from(rejections)).scalar_one()
             rows = connection.execute(select(receipts.c.signal, receipts.c.recipient, receipts.c.confirmed_at)).all()
@@ -666,7 +667,7 @@ class PauseMachine(RuleBasedStateMachine):
             return {}
         with self.hub.database.read() as connection:
             rows = connection.execute(select(signals.c.id, signals.c.signal_id).where(signals.c.id.in_(unknown))).all()
-        self.withdrawals.update(dict.fromkeys(unknown, "signaalhub"))
+        self.withdrawals.update(dict.fromkeys(unknown, HUB))
         return {row.id: row.signal_id for row in rows}
 
     def guards(self) -> None:

@@ -35,6 +35,7 @@ from hub.app import Hub, MovingClock, open_for_examples, open_hub
 from hub.carryover import CarryOver
 from hub.client import NewSignal
 from hub.codec import Received, UnreadableError, frame, unframe
+from hub.domain import terms
 from hub.domain.decide import Circumstances, Verdict, decide
 from hub.domain.loading import load
 from hub.domain.ruleset import RuleSet
@@ -483,6 +484,8 @@ class QuotaMachine(RuleBasedStateMachine):
         self.urgent: dict[bytes, bool] = {}
         self.place: dict[bytes, str] = {}
         self.arrived: dict[bytes, int] = {}
+        self.since: dict[bytes, int] = {}
+        """When each came in."""
         self.queue: dict[str, list[bytes]] = {place: [] for place in PLACES}
         self.taken: Counter[tuple[str, str]] = Counter()
         self.gone: dict[str, list[int]] = {place: [] for place in PLACES}
@@ -513,7 +516,7 @@ class QuotaMachine(RuleBasedStateMachine):
             assert outcome.status == "accepted"
             assert outcome.signal_id is not None
             self.place[outcome.signal_id], self.urgent[outcome.signal_id] = place, urgent
-            self.arrived[outcome.signal_id] = number
+            self.arrived[outcome.signal_id], self.since[outcome.signal_id] = number, self.clock.now
             self.outcomes["accepted"] += self.granted
         self.observe()
 
@@ -599,7 +602,9 @@ class QuotaMachine(RuleBasedStateMachine):
         if outcome in {"released", "expired"}:
             assert waiting.pop(0) == signal, "not the oldest left the queue"
         if outcome == "expired":
-            assert reason == ("bewaartermijn-verstreken" if self.granted else "regel-vervallen")
+            too_old = self.clock.now >= terms.duration_ms(f"P{RETENTION_DAYS}D", self.since[signal])
+            assert too_old or not self.granted, "what may still go was dropped"
+            assert reason == ("bewaartermijn-verstreken" if too_old else "regel-vervallen")
             return
         assert self.granted and not full, "the cap is passed"
         assert outcome == "released" or not waiting, "one who came later went first"

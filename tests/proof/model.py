@@ -19,7 +19,8 @@ from hub import files
 from hub.domain import process, terms
 from hub.domain.decide import Circumstances, Conditions
 from hub.domain.loading import load
-from hub.domain.process import Arrived, Calendar, Case, Due, Machine, Mover, Step, Withdrawn
+from hub.domain.machine import Machine
+from hub.domain.process import Arrived, Calendar, Case, Due, Mover, Step, Withdrawn
 from hub.domain.ruleset import RuleSet
 from hub.domain.signal import Signal
 

@@ -40,11 +40,12 @@ class CountedMachine(PauseMachine):
 
 
 def test_every_case_stands_as_the_rule_text_says_after_any_sequence() -> None:
+    print(f"\nseed {SEED}")
     before = Counter(short.searched)
     machine_settings = settings(short.QUICK, database=None, print_blob=True, max_examples=EXAMPLES, stateful_step_count=STEPS)
     run_state_machine_as_test(CountedMachine, settings=machine_settings)
     found = short.searched - before
-    print(f"\nseed {SEED}, {count['examples']} examples, {count['steps']} steps")
+    print(f"{count['examples']} examples, {count['steps']} steps")
     for kind in ("entered", "left", "term", "accepted", "refused", "guard"):
         print(f"  {kind}: {_of(found, kind)}")
     print(f"  {dict(sorted((what, n) for what, n in found.items() if ' ' not in what))}")

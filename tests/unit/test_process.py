@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hub.domain import process, terms
 from hub.domain.decide import Circumstances, Conditions
 from hub.domain.loading import load
-from hub.domain.process import Arrived, Calendar, Case, Corrected, Due, Guard, Machine, Mover, Step, Trigger, Withdrawn
+from hub.domain.machine import Guard, Machine
+from hub.domain.process import Arrived, Calendar, Case, Corrected, Due, Mover, Step, Trigger, Withdrawn
 from hub.domain.processfile import REMINDER
 from hub.domain.ruleset import RuleSet
 from hub.domain.signal import Signal

@@ -288,6 +288,30 @@ def test_a_set_has_a_name_that_no_state_has() -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        f"      - {{from: gepauzeerd, on: {ANSWER}, when: s.ja, set: {{n: c.n + 1}}}} # hidden\n",
+        f"      - {{from: [bezig, gepauzeerd], on: {ANSWER}, to: klaar}} # hidden\n",
+        f"      - {{from: open, withdrawn: {REPORTED}, to: klaar, when: c.n > 0}} # hidden\n",
+    ],
+)
+def test_a_step_that_is_never_taken_is_a_fault(line: str) -> None:
+    only_faults(changed(BARE, "    terms:\n", f"{line}    terms:\n"), ("# hidden", "this step is never taken"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"      - {{from: [nieuw, bezig], on: {ANSWER}, when: s.ja}}\n",
+        f"      - {{from: open, withdrawn: {REPORTED}}}\n",
+    ],
+    ids=["in one state it is taken", "once a later signal took its place it is taken"],
+)
+def test_a_step_that_is_taken_sometimes_is_none(line: str) -> None:
+    assert told(load_with(changed(BARE, "    terms:\n", f"{line}    terms:\n")).faults) == []
+
+
+@pytest.mark.parametrize(
     ("migrate", "marker", "what"),
     [
         ("{bezig: nieuw}", "bezig: nieuw}", "`bezig` is still a state"),
@@ -805,8 +829,10 @@ def test_an_anonymous_signal_follows_nothing() -> None:
         ("notify: [doel], code: weer-bezig", "notify: [doel]", "# 04", "`notify` and `code` go together"),
         ("notify: [doel], code: weer-bezig", "code: weer-bezig", "# 04", "`notify` and `code` go together"),
         (f"withdrawn: {REPORTED}, to: vervallen", f"withdrawn: {REPORTED}, to: vervallen, fact: true", "# 05", "a fact is a signal that is never refused"),
-        ("fact: true", "fact: true, unmet: {code: kan-niet, text: Kan niet.}", "# 03", "a fact is a signal that is never refused"),
+        ("fact: true", "fact: true, when: s.ja, unmet: {code: kan-niet, text: Kan niet.}", "# 03", "a fact is a signal that is never refused"),
         ("fact: true", "fact: ja", "# 03", "fact"),
+        (f"on: {ANSWER}}} # 02", f"on: {ANSWER}, text: Er komt iets.}} # 02", "# 02", "nobody hears this `text`"),
+        (f"on: {ANSWER}}} # 02", f"on: {ANSWER}, unmet: {{code: nooit, text: Nooit.}}}} # 02", "# 02", "there is no `when`"),
         ("at: c.tot, to", "at: c.tot, after: P1D, to", "# 08", "a term has one of `after`, `before` and `at`"),
         ("at: c.tot, to", "to", "# 08", "a term has one of `after`, `before` and `at`"),
         ("at: c.datum, notify: [doel], code", "at: c.datum, code", "# 09", "a term leads to a state or tells somebody"),
