@@ -233,9 +233,9 @@ def load_files(settings: HubSettings) -> Loaded:
 
 def incompatible(settings: HubSettings, ruleset: RuleSet) -> list[Fault]:
     """Hold contracts and processes against what a home stored under them. Changes nothing there."""
-    if not (settings.home / "hub.db").exists():
+    if settings.database_url is None and not (settings.home / "hub.db").exists():
         return []
-    database = Database.embedded(settings.home)
+    database = _database(settings)
     try:
         if database.revision() != REVISION:
             return []  # what an older version of the hub stored is looked at after `upgrade`
@@ -247,6 +247,12 @@ def incompatible(settings: HubSettings, ruleset: RuleSet) -> list[Fault]:
             return [*broken, *CarryOver(names, keys, system_clock).faults(connection, ruleset)]
     finally:
         database.close()
+
+
+def _database(settings: HubSettings) -> Database:
+    if settings.database_url is not None:
+        return Database(settings.database_url.get_secret_value())
+    return Database.embedded(settings.home)
 
 
 def _keys_of(settings: HubSettings) -> Keys | None:
@@ -280,22 +286,21 @@ def open_hub(settings: HubSettings, *, now: int | None = None, clock: Callable[[
     `now` before what the home has seen.
     """
     home = settings.home
-    existed = (home / "hub.db").exists()
     _make_home(home)
-    given = settings.master_key.get_secret_value() if settings.master_key is not None else None
-    if existed and given is None and not any((home / "keys").glob("*.key")):
-        msg = f"the keys of this home are missing from {home / 'keys'}"
-        raise StopError(msg, "put them back; without them what is stored cannot be read")
-    keys = load_keys(home / "keys", given)
-    database = Database.embedded(home)
-    database.upgrade()
-    _check_keys(database, keys)
-    now_ms = clock or _clock(database, now)
-    hub = Hub(database, keys, None, now_ms, settings.oin).with_transport(
-        lambda names: EmbeddedTransport(database, keys, names, home / "locks", now_ms)
-    )
-    if adopt or hub.rulebooks.resume() is None:
-        _take_up(hub, settings)
+    given = _keys_of(settings)
+    database = _database(settings)
+    try:
+        database.upgrade()
+        keys = _checked_keys(database, given, home / "keys")
+        now_ms = clock or _clock(database, now)
+        hub = Hub(database, keys, None, now_ms, settings.oin).with_transport(
+            lambda names: EmbeddedTransport(database, keys, names, home / "locks", now_ms)
+        )
+        if adopt or hub.rulebooks.resume() is None:
+            _take_up(hub, settings)
+    except BaseException:
+        database.close()
+        raise
     return hub
 
 
@@ -307,9 +312,14 @@ def _make_home(home: Path) -> None:
         raise StopError(msg, "choose another with --home, or check the rights") from None
 
 
-def _check_keys(database: Database, keys: Keys) -> None:
+def _checked_keys(database: Database, given: Keys | None, folder: Path) -> Keys:
+    """Return the keys with which a database was written; a new one gets keys of its own."""
     with database.read() as connection:
         proofs = {row.version: row.proof for row in connection.execute(select(keys_table))}
+    if proofs and given is None:
+        msg = f"the keys of this home are missing from {folder}"
+        raise StopError(msg, "put them back; without them what is stored cannot be read")
+    keys = given or load_keys(folder, None)
     for number, proof in proofs.items():
         keys.check(number, proof)
     fresh = keys.versions.keys() - proofs.keys()
@@ -318,6 +328,7 @@ def _check_keys(database: Database, keys: Keys) -> None:
             known = set(connection.execute(select(keys_table.c.version)).scalars())
             for number in fresh - known:
                 connection.execute(insert(keys_table).values(version=number, proof=keys.proof(number)))
+    return keys
 
 
 def _clock(database: Database, now: int | None) -> Callable[[], int]:

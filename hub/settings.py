@@ -16,7 +16,10 @@ class HubSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HUB_", frozen=True, extra="ignore")
 
-    home: Path = Field(default=Path(".hub"), description="Folder with the database, the keys and the locks.")
+    home: Path = Field(default=Path(".hub"), description="Folder with the keys, the locks and the embedded database.")
+    database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL, as postgresql+psycopg://user:password@host/name; without it SQLite in the home."
+    )
     rules_dir: Path | None = Field(default=None, description="Folder of rule files; ./rules, else the package's.")
     schemas_dir: Path | None = Field(default=None, description="Folder of schemas; ./schemas, else the package's.")
     master_key: SecretStr | None = Field(

@@ -1,9 +1,4 @@
-"""Opening the database, transactions on it, and what its errors mean.
-
-SQLite gets two engines. The writer begins every transaction with BEGIN IMMEDIATE, because the
-default loses updates between a read and a write; the reader never begins one, because a
-forgotten read would lock every writer out.
-"""
+"""Opening the database, transactions on it, and what its errors mean."""
 
 from __future__ import annotations
 
@@ -11,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
 
 from hub.errors import HubError, RetryLaterError, StopError
 from hub.storage import tables
+from hub.storage.engines import open_engines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,14 +20,6 @@ REVISION: Final = "0002"
 """The newest migration; a test holds it against the migrations folder."""
 FRESH: Final = "fresh_names"
 """Where a write connection keeps the names that its transaction gave out."""
-_PRAGMAS: Final = (
-    "journal_mode=WAL",
-    "synchronous=FULL",
-    "busy_timeout=30000",
-    "wal_autocheckpoint=10000",
-    "cache_size=-65536",
-    "temp_store=MEMORY",
-)
 
 
 class Database:
@@ -41,14 +28,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self._on_commit: list[Callable[[dict[str, int]], None]] = []
-        memory = url == "sqlite://"
-        options: dict[str, Any] = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}} if memory else {}
-        self._writer = create_engine(url, **options)
-        self._reader = self._writer if memory else create_engine(url, isolation_level="AUTOCOMMIT", **options)
-        if self._writer.dialect.name == "sqlite":
-            for engine in {self._writer, self._reader}:
-                event.listen(engine, "connect", _prepare)
-            event.listen(self._writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        self._writer, self._reader = open_engines(url)
 
     @classmethod
     def embedded(cls, folder: Path) -> Database:
@@ -121,12 +101,6 @@ class Database:
             engine.dispose()
 
 
-def _prepare(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions are ours to begin
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
-
-
 @contextmanager
 def _translated() -> Iterator[None]:
     """Turn what the driver raises into what to do about it. Its texts hold values: not repeated."""
@@ -142,6 +116,22 @@ def _translated() -> Iterator[None]:
 
 
 _MEANINGS: Final = (
+    ("lock timeout", RetryLaterError, "the database is held by another process", "wait for it or stop it, then run the same command again"),
+    ("statement timeout", RetryLaterError, "the database took too long", "look at what it is busy with, then run the same command again"),
+    (
+        "read-only",
+        RetryLaterError,
+        "the database may only be read now; nothing was stored",
+        "make it writable, then run the same command again",
+    ),
+    (
+        "no space left",
+        RetryLaterError,
+        "the disk of the database is full; nothing was stored",
+        "make room, then run the same command again",
+    ),
+    ("password", StopError, "the database does not let the hub in", "check the user and the password of HUB_DATABASE_URL"),
+    ("permission denied", StopError, "the database does not let the hub do this", "give its user the rights on the tables"),
     ("locked", RetryLaterError, "the database is locked by another process", "wait for it or stop it, then run the same command again"),
     ("full", RetryLaterError, "the disk is full; nothing was stored", "make room, then run the same command again"),
     ("disk i/o", RetryLaterError, "the disk gave an error; nothing was stored", "check the disk, then run the same command again"),

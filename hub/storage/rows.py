@@ -29,10 +29,11 @@ _TABLES: Final[tuple[Table, ...]] = (signals, keten_names, decisions, deliveries
 
 
 class Inserts:
-    """The insert statements of the hot tables, compiled once for the dialect."""
+    """The insert statements of the hot tables, by position and written once: compiling them costs more than they do."""
 
     def __init__(self, dialect: Any) -> None:
-        self.sql = {table.name: str(insert(table).compile(dialect=dialect)) for table in _TABLES}
+        by_position = type(dialect)(paramstyle="qmark" if dialect.name == "sqlite" else "format")
+        self.sql = {table.name: str(insert(table).compile(dialect=by_position)) for table in _TABLES}
 
 
 class Rows:

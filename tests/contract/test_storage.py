@@ -16,8 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, func, insert, select
 
 from hub.errors import RetryLaterError, StopError
-from hub.storage import database as storage
-from hub.storage import migrations, tables
+from hub.storage import engines, migrations, tables
 from hub.storage.database import REVISION, Database
 from hub.storage.names import Names
 from hub.storage.rows import Inserts, Rows
@@ -103,7 +102,7 @@ def test_the_database_forces_every_commit_to_disk_and_keeps_a_write_ahead_log(da
 
 
 def test_a_second_writer_is_told_to_come_back_later(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "_PRAGMAS", (*storage._PRAGMAS, "busy_timeout=1"))
+    monkeypatch.setattr(engines, "_PRAGMAS", (*engines._PRAGMAS, "busy_timeout=1"))
     other = Database.embedded(tmp_path)
     with database.write() as connection:
         add_one(connection, "n")
@@ -321,7 +320,7 @@ def test_what_the_driver_says_is_never_repeated(database: Database) -> None:
 
 
 def test_a_first_start_on_a_locked_file_is_to_be_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "_PRAGMAS", (*storage._PRAGMAS, "busy_timeout=1"))
+    monkeypatch.setattr(engines, "_PRAGMAS", (*engines._PRAGMAS, "busy_timeout=1"))
     database = Database.embedded(tmp_path)
     with closing(sqlite3.connect(tmp_path / "hub.db", isolation_level=None)) as holder:
         holder.execute("PRAGMA journal_mode=WAL")

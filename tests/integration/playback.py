@@ -27,7 +27,7 @@ from hub.domain.loading import load
 from hub.examples import DEFAULT_MOMENT
 from hub.placing import WITHDRAWN
 from hub.relay import OUT
-from hub.storage import database
+from hub.storage import engines
 from hub.storage.tables import State, deliveries, signals
 from tests.integration.canary import OF_THE_HUB, Aviary
 from tests.integration.memory import confirmation, withdrawal
@@ -211,7 +211,7 @@ def granted(*folders: Path) -> dict[str, Fields]:
 
 def quick_disk(patch: pytest.MonkeyPatch) -> None:
     """Let databases not wait for the disk: nothing here is about a power cut, and thousands of signals are sent."""
-    patch.setattr(database, "_PRAGMAS", tuple(pragma.replace("=FULL", "=OFF") for pragma in database._PRAGMAS))
+    patch.setattr(engines, "_PRAGMAS", tuple(pragma.replace("=FULL", "=OFF") for pragma in engines._PRAGMAS))
 
 
 # --- playing --------------------------------------------------------------------------------------

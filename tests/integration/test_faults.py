@@ -26,7 +26,7 @@ from hub.domain import terms
 from hub.errors import RetryLaterError, StopError
 from hub.keys import load_keys
 from hub.settings import HubSettings
-from hub.storage import database as storage
+from hub.storage import engines
 from hub.storage.tables import decisions, deliveries, log_records, quota_usage, signals
 from hub.work import Work
 from tests.integration import support
@@ -80,7 +80,7 @@ def held(home: Path) -> Iterator[None]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a millisecond for a lock, where the hub waits half a minute."""
-    monkeypatch.setattr(storage, "_PRAGMAS", (*storage._PRAGMAS, "busy_timeout=1"))
+    monkeypatch.setattr(engines, "_PRAGMAS", (*engines._PRAGMAS, "busy_timeout=1"))
 
 
 @pytest.mark.usefixtures("impatient")
@@ -228,7 +228,7 @@ def test_a_first_start_that_cannot_write_says_so_and_leaves_nothing_in_the_way(t
 def test_a_database_that_may_not_be_written_is_said_to_be_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(cli.home)
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "_PRAGMAS", (*storage._PRAGMAS, "query_only=1"))
+        patch.setattr(engines, "_PRAGMAS", (*engines._PRAGMAS, "query_only=1"))
         failed(cli.publish(address_data()), 1, "may not be written", "rights")
     assert cli.publish(address_data()).code == 0
 
