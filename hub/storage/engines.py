@@ -51,7 +51,10 @@ def open_engines(url: str) -> tuple[Engine, Engine]:
         writer, reader = create_engine(url), create_engine(url, isolation_level="AUTOCOMMIT")
         _on_sqlite(writer, reader)
     elif name == "postgresql+psycopg":
-        options: dict[str, Any] = {"connect_args": {"connect_timeout": 5, "options": " ".join(f"-c {k}={v}" for k, v in _SERVER.items())}}
+        options: dict[str, Any] = {
+            "pool_pre_ping": True,
+            "connect_args": {"connect_timeout": 5, "options": " ".join(f"-c {k}={v}" for k, v in _SERVER.items())},
+        }
         writer, reader = create_engine(url, **options), create_engine(url, isolation_level="AUTOCOMMIT", **options)
         event.listen(writer, "begin", _alone)
     else:

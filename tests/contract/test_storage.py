@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,20 +14,27 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event, func, insert, select
+from sqlalchemy import Connection, event, func, insert, inspect, select
 
-from hub.errors import RetryLaterError, StopError
+from hub.errors import RetryLaterError, StopError, UsageError
 from hub.storage import engines, migrations, tables
 from hub.storage.database import REVISION, Database
 from hub.storage.names import Names
 from hub.storage.rows import Inserts, Rows
+from tests.services.fixtures import own_postgres
 
 SPAWN = multiprocessing.get_context("spawn")
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database of each kind."""
+    return f"sqlite:///{tmp_path / 'hub.db'}" if request.param == "sqlite" else str(request.getfixturevalue("postgres"))
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database.embedded(tmp_path)
+def database(address: str) -> Iterator[Database]:
+    database = Database(address)
     database.upgrade()
     yield database
     database.close()
@@ -93,27 +101,6 @@ def test_a_block_that_raises_leaves_nothing_behind(database: Database) -> None:
     assert count(database, "n") == 1
 
 
-def test_the_database_forces_every_commit_to_disk_and_keeps_a_write_ahead_log(database: Database) -> None:
-    for open_ in (database.write, database.read):
-        with open_() as connection:
-            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
-            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
-
-
-def test_a_second_writer_is_told_to_come_back_later(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "_PRAGMAS", (*engines._PRAGMAS, "busy_timeout=1"))
-    other = Database.embedded(tmp_path)
-    with database.write() as connection:
-        add_one(connection, "n")
-        with pytest.raises(RetryLaterError, match="locked"), other.write():
-            pass
-    with other.write() as connection:
-        add_one(connection, "n")
-    other.close()
-    assert count(database, "n") == 2
-
-
 # --- the schema ---------------------------------------------------------------------------
 
 
@@ -154,28 +141,27 @@ def test_tables_made_at_once_are_the_same_as_migrated_ones() -> None:
 def test_no_table_stores_a_date_or_time_type(database: Database) -> None:
     """SQLite drops zones in silence; every moment is an integer of milliseconds."""
     with database.read() as connection:
-        declared = " ".join(connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").scalars()).upper()
-    assert "DATE" not in declared.replace("UPDATE", "")
-    assert "TIMESTAMP" not in declared
+        found = {column["type"].__class__.__name__ for table in tables.metadata.tables for column in inspect(connection).get_columns(table)}
+    assert found <= {"BIGINT", "INTEGER", "SMALLINT", "VARCHAR", "TEXT", "BLOB", "BYTEA"}
 
 
-def first_start(home: Path) -> None:
-    """Open a new home in a process of its own."""
-    database = Database.embedded(home)
+def first_start(address: str) -> None:
+    """Open a new database in a process of its own."""
+    database = Database(address)
     database.upgrade()
     with database.write() as connection:
         add_one(connection, "n")
     database.close()
 
 
-def test_processes_that_open_a_new_home_at_once_make_it_once(tmp_path: Path) -> None:
-    processes = [SPAWN.Process(target=first_start, args=(tmp_path,)) for _ in range(4)]
+def test_processes_that_open_a_new_database_at_once_make_it_once(address: str) -> None:
+    processes = [SPAWN.Process(target=first_start, args=(address,)) for _ in range(4)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0] * 4
-    database = Database.embedded(tmp_path)
+    database = Database(address)
     assert count(database, "n") == 4
     database.close()
 
@@ -237,8 +223,8 @@ def test_an_undone_name_is_forgotten_before_the_next_writer_can_use_it(database:
         assert connection.execute(select(tables.names.c.name).where(tables.names.c.id == used[0])).scalar() == "first"
 
 
-def test_names_given_by_several_at_once_never_collide(tmp_path: Path) -> None:
-    databases = [Database.embedded(tmp_path) for _ in range(4)]
+def test_names_given_by_several_at_once_never_collide(address: str) -> None:
+    databases = [Database(address) for _ in range(4)]
     databases[0].upgrade()
     barrier = Barrier(4)
     found: list[dict[str, int]] = [{} for _ in databases]
@@ -290,7 +276,18 @@ def test_the_latest_moment_seen_never_goes_back(database: Database) -> None:
     assert count(database, "now") == 9
 
 
-# --- what a broken file means -------------------------------------------------------------
+# --- what it says -------------------------------------------------------------------------
+
+
+def test_what_the_driver_says_is_never_repeated(database: Database) -> None:
+    with pytest.raises(StopError) as caught, database.write() as connection:
+        connection.exec_driver_sql("INSERT INTO names (id, name) VALUES (1, 'merkteken'), (1, 'merkteken')")
+    assert "merkteken" not in caught.value.message + caught.value.hint
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+# --- SQLite: one file -------------------------------------------------------------------
 
 
 def test_a_file_that_is_no_database_is_named_as_such(tmp_path: Path) -> None:
@@ -311,14 +308,6 @@ def test_a_folder_where_the_file_should_be_cannot_be_opened(tmp_path: Path) -> N
     database.close()
 
 
-def test_what_the_driver_says_is_never_repeated(database: Database) -> None:
-    with pytest.raises(StopError) as caught, database.write() as connection:
-        connection.exec_driver_sql("INSERT INTO names (id, name) VALUES (1, 'merkteken'), (1, 'merkteken')")
-    assert "merkteken" not in caught.value.message + caught.value.hint
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
-
-
 def test_a_first_start_on_a_locked_file_is_to_be_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "_PRAGMAS", (*engines._PRAGMAS, "busy_timeout=1"))
     database = Database.embedded(tmp_path)
@@ -329,4 +318,102 @@ def test_a_first_start_on_a_locked_file_is_to_be_tried_again(tmp_path: Path, mon
             database.upgrade()
     database.upgrade()
     assert database.revision() == REVISION
+    database.close()
+
+
+def test_the_database_forces_every_commit_to_disk_and_keeps_a_write_ahead_log(tmp_path: Path) -> None:
+    database = Database.embedded(tmp_path)
+    for open_ in (database.write, database.read):
+        with open_() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
+    database.close()
+
+
+def test_a_second_writer_is_told_to_come_back_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "_PRAGMAS", (*engines._PRAGMAS, "busy_timeout=1"))
+    database, other = Database.embedded(tmp_path), Database.embedded(tmp_path)
+    database.upgrade()
+    with database.write() as connection:
+        add_one(connection, "n")
+        with pytest.raises(RetryLaterError, match="locked"), other.write():
+            pass
+    with other.write() as connection:
+        add_one(connection, "n")
+    other.close()
+    assert count(database, "n") == 2
+    database.close()
+
+
+# --- PostgreSQL: a server -----------------------------------------------------------------
+
+
+def test_a_writer_that_waits_too_long_for_another_is_told_to_come_back_later(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "_SERVER", engines._SERVER | {"lock_timeout": "50ms"})
+    database, other = Database(postgres), Database(postgres)
+    database.upgrade()
+    with database.write() as connection:
+        add_one(connection, "n")
+        with pytest.raises(RetryLaterError, match="held by another"), other.write():
+            pass
+    with other.write() as connection:
+        add_one(connection, "n")
+    assert count(database, "n") == 2
+    database.close()
+    other.close()
+
+
+def test_a_statement_that_takes_too_long_is_ended(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "_SERVER", engines._SERVER | {"statement_timeout": "50ms"})
+    database = Database(postgres)
+    with pytest.raises(RetryLaterError, match="too long"), database.write() as connection:
+        connection.exec_driver_sql("SELECT pg_sleep(10)")
+    database.close()
+
+
+def test_a_database_that_may_only_be_read_stores_nothing_and_works_again_afterwards(postgres: str) -> None:
+    database = Database(postgres)
+    database.upgrade()
+    name = postgres.rpartition("/")[2]
+    for mode in ("on", "off"):
+        with database.read() as connection:
+            connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = {mode}")
+        database.close()  # what is opened from now on begins so
+        if mode == "on":
+            with pytest.raises(RetryLaterError, match="only be read"), database.write() as connection:
+                add_one(connection, "n")
+            with database.read() as connection:
+                connection.exec_driver_sql("SET default_transaction_read_only = off")
+                connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
+    with database.write() as connection:
+        add_one(connection, "n")
+    assert count(database, "n") == 1
+    database.close()
+
+
+def test_after_the_server_was_gone_the_same_database_works_again() -> None:
+    with own_postgres() as server:
+        database = Database(server.url)
+        database.upgrade()
+        with database.write() as connection:
+            add_one(connection, "n")
+        server.process.stop(signal.SIGKILL)
+        with pytest.raises(RetryLaterError), database.write() as connection:
+            add_one(connection, "n")
+        server.start()
+        with database.write() as connection:
+            add_one(connection, "n")
+        assert count(database, "n") == 2
+        database.close()
+
+
+def test_an_address_that_is_none_and_one_where_nothing_answers_are_told_apart() -> None:
+    for wrong in ("mysql://host/name", "geen adres", "postgresql://user@host/name"):
+        with pytest.raises(UsageError, match="HUB_DATABASE_URL"):
+            Database(wrong)
+    database = Database("postgresql+psycopg://hub:geheim@127.0.0.1:9/hub")
+    with pytest.raises(RetryLaterError, match="does not answer") as caught, database.write():
+        pass
+    assert "geheim" not in caught.value.message + caught.value.hint
     database.close()
