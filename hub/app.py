@@ -114,7 +114,9 @@ class Hub:
         return self
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the topics and the database."""
+        if self._transport is not None:
+            self._transport.close()
         self.database.close()
 
     # --- publishing -----------------------------------------------------------------------
@@ -293,15 +295,28 @@ def open_hub(settings: HubSettings, *, now: int | None = None, clock: Callable[[
         database.upgrade()
         keys = _checked_keys(database, given, home / "keys")
         now_ms = clock or _clock(database, now)
-        hub = Hub(database, keys, None, now_ms, settings.oin).with_transport(
-            lambda names: EmbeddedTransport(database, keys, names, home / "locks", now_ms)
-        )
+        hub = Hub(database, keys, None, now_ms, settings.oin)
+        hub.with_transport(lambda names: _transport(settings, database, keys, names, now_ms))
         if adopt or hub.rulebooks.resume() is None:
             _take_up(hub, settings)
     except BaseException:
         database.close()
         raise
     return hub
+
+
+def _transport(settings: HubSettings, database: Database, keys: Keys, names: Names, now_ms: Callable[[], int]) -> Transport:
+    embedded = EmbeddedTransport(database, keys, names, settings.home / "locks", now_ms)
+    if settings.kafka_bootstrap is None:
+        return embedded
+    from hub.transport.kafka import KafkaOptions, KafkaTransport, scram  # noqa: PLC0415  (slow to import, and not needed on one machine)
+
+    security = {}
+    if settings.kafka_user is not None:
+        password = settings.kafka_password.get_secret_value() if settings.kafka_password is not None else ""
+        security = scram(settings.kafka_user, password, settings.kafka_ca)
+    options = KafkaOptions(settings.kafka_bootstrap, security, settings.kafka_instance)
+    return KafkaTransport(options, database.alone if settings.database_url is not None else embedded.alone)
 
 
 def _make_home(home: Path) -> None:

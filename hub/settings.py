@@ -20,6 +20,11 @@ class HubSettings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL, as postgresql+psycopg://user:password@host/name; without it SQLite in the home."
     )
+    kafka_bootstrap: str | None = Field(default=None, description="Brokers of Kafka, as host:port,...; else topics live in the database.")
+    kafka_user: str | None = Field(default=None, description="User for SASL/SCRAM-SHA-512 over TLS; without it the connection is plain.")
+    kafka_password: SecretStr | None = Field(default=None, description="Password of that user.")
+    kafka_ca: Path | None = Field(default=None, description="File with the certificates of the authority that signs for the brokers.")
+    kafka_instance: str | None = Field(default=None, description="Name of this router among routers; it keeps its partitions at a restart.")
     rules_dir: Path | None = Field(default=None, description="Folder of rule files; ./rules, else the package's.")
     schemas_dir: Path | None = Field(default=None, description="Folder of schemas; ./schemas, else the package's.")
     master_key: SecretStr | None = Field(

@@ -60,6 +60,9 @@ class Wire:
         """Keep the messages."""
         self.topics.setdefault(topic, []).extend(messages)
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def consumer(self, group: str | None, prefix: str) -> Consumer:
         """Nobody reads here."""
         raise NotImplementedError

@@ -1,7 +1,8 @@
-"""Commands that run the hub: up, run, demo."""
+"""Commands that run the hub: all of it in one process (up, run), or a part of it (router, relay, clock); and the demo."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from collections.abc import Callable
@@ -22,6 +23,8 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(run)
     app.command()(up)
+    app.command()(router)
+    app.command()(relay)
     app.command()(clock)
     app.command()(demo)
 
@@ -47,9 +50,31 @@ def up(context: typer.Context) -> None:
         )
         consumer = hub.transport.consumer(ROUTERS, IN)
         try:
-            _turns(ctx, hub, stop, lambda: hub.drain(consumer))
+            _turns(ctx, hub, stop, lambda: hub.drain(consumer), lambda: consumer.poll(0))
         finally:
             consumer.close()
+
+
+def router(context: typer.Context) -> None:
+    """Take what participants publish to recorded decisions. More than one may run; each has topics of its own."""
+    ctx: Context = context.obj
+    stop = _told_to_stop()
+    with ctx.hub() as hub:
+        consumer = hub.transport.consumer(ROUTERS, IN)
+        print(f"router up in {ctx.settings.home}; Ctrl-C stops it", flush=True)
+        try:
+            _turns(ctx, hub, stop, lambda: hub.route_once(consumer), lambda: consumer.poll(0))
+        finally:
+            consumer.close()
+
+
+def relay(context: typer.Context) -> None:
+    """Send recorded deliveries to their recipients. More than one may run; one serves a recipient at a time."""
+    ctx: Context = context.obj
+    stop = _told_to_stop()
+    with ctx.hub() as hub:
+        print(f"relay up in {ctx.settings.home}; Ctrl-C stops it", flush=True)
+        _turns(ctx, hub, stop, hub.relay.run_once)
 
 
 def clock(context: typer.Context, once: bool = typer.Option(False, "--once", help="Stop when nothing is due any more.")) -> None:
@@ -75,14 +100,19 @@ def _told_to_stop() -> threading.Event:
     return stop
 
 
-def _turns(ctx: Context, hub: Hub, stop: threading.Event, turn: Callable[[], int]) -> None:
-    """Take turns until told to stop; when there is nothing to do, look for new rules and wait a little."""
+def _turns(ctx: Context, hub: Hub, stop: threading.Event, turn: Callable[[], int], stay: Callable[[], object] = lambda: None) -> None:
+    """Take turns until told to stop; when there is nothing to do, look for new rules and wait a little.
+
+    `stay` is called while nothing can be recorded, so that a router does not lose its topics for being silent.
+    """
     seen = _stamp(ctx)
     while not stop.is_set():
         try:
             busy = turn()
         except RetryLaterError as exc:
             log.error("retry_later", error=type(exc).__name__)
+            with contextlib.suppress(RetryLaterError):
+                stay()
             busy = 0
         if not busy:
             stamp = _stamp(ctx)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from hub.errors import HubError, RetryLaterError, StopError
@@ -63,6 +64,21 @@ class Database:
         """A connection to read with; each statement sees what is committed by then."""
         with _translated(), self._reader.connect() as connection:
             yield connection
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """Say whether this process is the only one in a block of this name, on any machine. PostgreSQL only.
+
+        The server gives the lock back when the process or its connection dies.
+        """
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+        with _translated(), self._reader.connect() as connection:
+            held = bool(connection.execute(select(func.pg_try_advisory_lock(key))).scalar())
+            try:
+                yield held
+            finally:
+                if held and not connection.invalidated:
+                    connection.execute(select(func.pg_advisory_unlock(key)))
 
     def revision(self) -> str | None:
         """Return the schema revision of the database, or None if it is new."""

@@ -35,7 +35,8 @@ class Consumer(Protocol):
     def poll(self, limit: int) -> list[Record]:
         """Return up to `limit` next records, in order within each topic; empty if there are none now.
 
-        Does not wait. Does not commit: after a crash, everything that was not committed comes
+        With a limit of 0 it takes nothing and stays a member of the group. Waits a fraction of a second at most.
+        Does not commit: after a crash, everything that was not committed comes
         again, to this member or another of the group.
         """
         ...
@@ -57,7 +58,10 @@ class Transport(Protocol):
     """Durable, ordered topics."""
 
     def send(self, topic: str, messages: Sequence[Message]) -> None:
-        """Append messages in order. When it returns they are durable; if it raises, none or all are there."""
+        """Append messages in order. When it returns they are durable.
+
+        If it raises, none, some or all are there; who sends them again repeats the same bytes in the same order.
+        """
         ...
 
     def alone(self, name: str) -> AbstractContextManager[bool]:
@@ -66,6 +70,10 @@ class Transport(Protocol):
 
     def expire(self) -> int:
         """Drop what is past its time; on ingress topics only what has been read. Returns how many."""
+        ...
+
+    def close(self) -> None:
+        """Leave every group and let go of what is held."""
         ...
 
     def consumer(self, group: str | None, prefix: str) -> Consumer:

@@ -78,6 +78,9 @@ class EmbeddedTransport:
         with self._database.write() as connection:
             return connection.execute(log_records.delete().where(due, ~is_ingress.exists() | is_read.exists())).rowcount
 
+    def close(self) -> None:
+        """Nothing: its consumers give their topics back themselves, and the database belongs to the hub."""
+
     def consumer(self, group: str | None, prefix: str) -> EmbeddedConsumer:
         """Join a group, or read alone."""
         return EmbeddedConsumer(self._database, self._keys, self._locks, group, prefix)
@@ -99,7 +102,7 @@ class EmbeddedConsumer:
     def poll(self, limit: int) -> list[Record]:
         """Return the next records of the topics that this member holds."""
         found: list[Record] = []
-        for number, topic in self._topics():
+        for number, topic in self._topics() if limit else ():
             if len(found) >= limit:
                 break
             if self._hold(number):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
@@ -56,6 +57,14 @@ class KafkaOptions:
     """After how long without a sign of life the partitions of a member go to another."""
     deliver_ms: int = 30_000
     """How long a send may take, with all repeats."""
+
+
+def scram(user: str, password: str, ca: Path | None) -> dict[str, Any]:
+    """Return the security options for SASL/SCRAM-SHA-512 over TLS."""
+    return {
+        "security_protocol": "SASL_SSL", "sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_username": user, "sasl_plain_password": password,
+        "ssl_cafile": None if ca is None else str(ca),
+    }  # fmt: skip
 
 
 class KafkaTransport:
@@ -148,7 +157,7 @@ class Member:
     def __init__(self, options: KafkaOptions, group: str, prefix: str) -> None:
         self._options = options
         self._owned = _Owned()
-        self._closed = False
+        self._closed = self._joined = False
         self._consumer = KafkaConsumer(
             **_connection(options), group_id=group, group_instance_id=options.instance, enable_auto_commit=False,
             auto_offset_reset="earliest", partition_assignment_strategy=[CooperativeStickyAssignor],
@@ -160,7 +169,9 @@ class Member:
         """Return the next records. With a limit of 0 it stays a member and takes nothing: so a hub that cannot record waits."""
         with _translated():
             if limit:
-                return self._taken(self._consumer.poll(timeout_ms=self._options.wait_ms, max_records=limit))
+                wait_ms = self._options.wait_ms if self._joined else self._options.session_ms  # joining a group takes a while, once
+                self._joined = True
+                return self._taken(self._consumer.poll(timeout_ms=wait_ms, max_records=limit))
             held = list(self._consumer.assignment())
             self._consumer.pause(*held)
             try:

@@ -291,6 +291,9 @@ class Failing:
         msg = "the broker did not answer"
         raise RetryLaterError(msg)
 
+    def close(self) -> None:
+        self.inner.close()
+
     def consumer(self, group: str | None, prefix: str) -> Consumer:
         return self.inner.consumer(group, prefix)
 
