@@ -315,7 +315,7 @@ def _transport(settings: HubSettings, database: Database, keys: Keys, names: Nam
     if settings.kafka_user is not None:
         password = settings.kafka_password.get_secret_value() if settings.kafka_password is not None else ""
         security = scram(settings.kafka_user, password, settings.kafka_ca)
-    options = KafkaOptions(settings.kafka_bootstrap, security, settings.kafka_instance)
+    options = KafkaOptions(settings.kafka_bootstrap, security, settings.kafka_instance, session_ms=settings.kafka_session_ms)
     return KafkaTransport(options, database.alone if settings.database_url is not None else embedded.alone)
 
 

@@ -13,6 +13,7 @@ from hub.domain import decide as deciding
 from hub.domain import quota
 from hub.domain.decide import Circumstances
 from hub.errors import HubError
+from hub.storage.database import GONE
 from hub.storage.tables import Rejection, State, case_steps, cases, deliveries, keten_names, rejections, signals
 from hub.telemetry import log
 from hub.work import Work
@@ -70,7 +71,7 @@ class Clock:
                     left = work.casework.overdue(stored).case.next_due
                     if left is not None and left <= work.now:  # no rule says any more what its term means
                         failed.add(stored.id)
-                except HubError:
+                except (HubError, *GONE):
                     raise
                 except Exception as exc:  # noqa: BLE001  (a fault of the hub on one case holds up no other)
                     work.batch.undo(mark)

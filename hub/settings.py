@@ -24,6 +24,9 @@ class HubSettings(BaseSettings):
     kafka_user: str | None = Field(default=None, description="User for SASL/SCRAM-SHA-512 over TLS; without it the connection is plain.")
     kafka_password: SecretStr | None = Field(default=None, description="Password of that user.")
     kafka_ca: Path | None = Field(default=None, description="File with the certificates of the authority that signs for the brokers.")
+    kafka_session_ms: int = Field(
+        default=10_000, ge=1_000, description="After how many milliseconds of silence the topics of a router go to another."
+    )
     kafka_instance: str | None = Field(default=None, description="Name of this router among routers; it keeps its partitions at a restart.")
     rules_dir: Path | None = Field(default=None, description="Folder of rule files; ./rules, else the package's.")
     schemas_dir: Path | None = Field(default=None, description="Folder of schemas; ./schemas, else the package's.")

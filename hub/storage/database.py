@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, func, select, text
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError, SQLAlchemyError
 
 from hub.errors import HubError, RetryLaterError, StopError
 from hub.storage import tables
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 REVISION: Final = "0002"
 """The newest migration; a test holds it against the migrations folder."""
+GONE: Final = (OperationalError, InterfaceError, PendingRollbackError)
+"""What a statement raises when the database itself cannot go on, whatever the statement was."""
 FRESH: Final = "fresh_names"
 """Where a write connection keeps the names that its transaction gave out."""
 
@@ -126,6 +128,8 @@ def _translated() -> Iterator[None]:
         raise
     except DBAPIError as exc:
         raise _translate(exc) from None
+    except PendingRollbackError:
+        raise _silent() from None
     except SQLAlchemyError as exc:
         msg = f"the database could not be used ({type(exc).__name__})"
         raise StopError(msg, "check HUB_DATABASE_URL and the folder of the home") from None
@@ -158,11 +162,15 @@ _MEANINGS: Final = (
 )
 
 
+def _silent() -> HubError:
+    return RetryLaterError("the database does not answer; nothing was stored", "check that it runs, then try again")
+
+
 def _translate(exc: DBAPIError) -> HubError:
     said = str(exc.orig).lower()
     for part, error, message, hint in _MEANINGS:
         if part in said:
             return error(message, hint)
-    if isinstance(exc, OperationalError):
-        return RetryLaterError("the database does not answer; nothing was stored", "check that it runs, then try again")
+    if isinstance(exc, GONE):
+        return _silent()
     return StopError(f"the database refused a statement ({type(exc.orig).__name__})", "report this as a fault of the hub")

@@ -72,6 +72,10 @@ class Transport(Protocol):
         """Drop what is past its time; on ingress topics only what has been read. Returns how many."""
         ...
 
+    def lag(self, group: str, prefix: str) -> int:
+        """Return how many records on the topics that begin with `prefix` a group has yet to commit."""
+        ...
+
     def close(self) -> None:
         """Leave every group and let go of what is held."""
         ...

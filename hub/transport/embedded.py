@@ -78,6 +78,16 @@ class EmbeddedTransport:
         with self._database.write() as connection:
             return connection.execute(log_records.delete().where(due, ~is_ingress.exists() | is_read.exists())).rowcount
 
+    def lag(self, group: str, prefix: str) -> int:
+        """Count what is stored from the committed offsets on."""
+        wanted = _PREFIX + prefix
+        done = select(log_offsets.c.next).where(log_offsets.c.topic == log_records.c.topic, log_offsets.c.consumer_group == group)
+        waiting = select(func.count()).select_from(log_records.join(names, names.c.id == log_records.c.topic)).where(
+            func.substr(names.c.name, 1, len(wanted)) == wanted, log_records.c.id >= func.coalesce(done.scalar_subquery(), 0)
+        )  # fmt: skip
+        with self._database.read() as connection:
+            return int(connection.execute(waiting).scalar_one())
+
     def close(self) -> None:
         """Nothing: its consumers give their topics back themselves, and the database belongs to the hub."""
 

@@ -102,6 +102,15 @@ class KafkaTransport:
         """Nothing: the brokers drop what is past the retention of its topic."""
         return 0
 
+    def lag(self, group: str, prefix: str) -> int:
+        """Hold the ends of the topics against what the group committed; joins nothing."""
+        options = {**_connection(self._options), "group_id": group, "enable_auto_commit": False}
+        with _translated(), contextlib.closing(KafkaConsumer(**options)) as reader:
+            held = _partitions(reader, prefix)
+            ends, starts = reader.end_offsets(held), reader.beginning_offsets(held)
+            done = {partition: reader.committed(partition, timeout_ms=self._options.session_ms) for partition in held}
+        return sum(ends[partition] - max(done[partition] or 0, starts[partition]) for partition in held)
+
     def consumer(self, group: str | None, prefix: str) -> Consumer:
         """Join a group on all topics that begin with `prefix`, or read them alone from the beginning."""
         with _translated():
@@ -246,13 +255,7 @@ class Reader:
             return []
 
     def _find_topics(self) -> None:
-        wanted = [
-            TopicPartition(topic, partition)
-            for topic in sorted(self._consumer.topics())
-            if topic.startswith(self._prefix)
-            for partition in sorted(self._consumer.partitions_for_topic(topic) or ())
-        ]
-        self._consumer.assign(wanted)
+        self._consumer.assign(_partitions(self._consumer, self._prefix))
 
     def commit(self, records: Sequence[Record]) -> None:
         """Nothing: a reader without a group has nothing to commit."""
@@ -266,6 +269,15 @@ class Reader:
         """Let go of the connection."""
         with contextlib.suppress(KafkaError):
             self._consumer.close(autocommit=False, timeout_ms=_CLOSING_MS)
+
+
+def _partitions(consumer: KafkaConsumer, prefix: str) -> list[TopicPartition]:
+    return [
+        TopicPartition(topic, partition)
+        for topic in sorted(consumer.topics())
+        if topic.startswith(prefix)
+        for partition in sorted(consumer.partitions_for_topic(topic) or ())
+    ]
 
 
 def _connection(options: KafkaOptions) -> dict[str, Any]:

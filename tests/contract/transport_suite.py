@@ -291,6 +291,18 @@ class TransportSuite(ABC):
         second.close()
         assert texts(self.read(transport.consumer(f"{topic}group", topic))) == ["c"]
 
+    def test_the_lag_of_a_group_is_what_it_has_yet_to_commit(self, transport: Transport, topic: str) -> None:
+        transport.send(f"{topic}a", messages("a1", "a2", "a3"))
+        transport.send(f"{topic}b", messages("b1"))
+        group = f"{topic}group"
+        assert (transport.lag(group, topic), transport.lag(group, f"{topic}b")) == (4, 1)
+        member = transport.consumer(group, topic)
+        records = self.read(member, 4)
+        assert transport.lag(group, topic) == 4
+        member.commit([record for record in records if record.message.value in {b"a2", b"b1"}])
+        assert transport.lag(group, topic) == 1
+        assert transport.lag(f"{topic}other", topic) == 4
+
     # --- crashes --------------------------------------------------------------------------
 
     @pytest.mark.parametrize("committed", [0, 1])

@@ -291,6 +291,9 @@ class Failing:
         msg = "the broker did not answer"
         raise RetryLaterError(msg)
 
+    def lag(self, group: str, prefix: str) -> int:
+        return self.inner.lag(group, prefix)
+
     def close(self) -> None:
         self.inner.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import os
 import pwd
@@ -14,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -26,6 +24,7 @@ import pytest
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 _START_SECONDS: Final = 60
+_CLUSTER: Final = "c2lnbmFhbGh1YnRlc3QxMg"
 _DEBIAN_POSTGRES: Final = Path("/usr/lib/postgresql")
 
 
@@ -179,8 +178,7 @@ class LocalKafka:
         self.port, controller = free_port(), free_port()
         settings = self.folder / "server.properties"
         settings.write_text("\n".join(f"{name}={value}" for name, value in self.settings(controller).items()) + "\n")
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        format_ = [java, "-cp", classes, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
+        format_ = [java, "-cp", classes, "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(settings)]
         done = subprocess.run(format_, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             pytest.fail(f"Kafka could not make its data folder:\n{done.stderr[-1_000:]}", pytrace=False)
