@@ -21,7 +21,7 @@ from hub.domain.loading import Loaded, load
 from hub.domain.registers import HUB
 from hub.errors import FaultsError, StopError, UsageError
 from hub.keys import Keys, load_keys
-from hub.relay import OUT, Relay
+from hub.relay import Relay
 from hub.router import Router
 from hub.rulebook import Rulebook, Rulebooks
 from hub.storage.database import REVISION, Database
@@ -30,7 +30,7 @@ from hub.storage.tables import Outcome as Recorded
 from hub.storage.tables import counters, decisions
 from hub.storage.tables import keys as keys_table
 from hub.telemetry import log
-from hub.transport.base import Message
+from hub.transport.base import IN, OUT, ROUTERS, Message
 from hub.transport.embedded import EmbeddedTransport
 from hub.work import Outcome
 
@@ -39,9 +39,8 @@ if TYPE_CHECKING:
     from hub.domain.ruleset import RuleSet
     from hub.settings import HubSettings
     from hub.transport.base import Consumer, Record, Transport
+    from hub.transport.kafka import KafkaOptions
 
-IN: Final = "signals.in."
-ROUTERS: Final = "routers"
 BATCH: Final = 500
 
 
@@ -307,16 +306,25 @@ def open_hub(settings: HubSettings, *, now: int | None = None, clock: Callable[[
 
 def _transport(settings: HubSettings, database: Database, keys: Keys, names: Names, now_ms: Callable[[], int]) -> Transport:
     embedded = EmbeddedTransport(database, keys, names, settings.home / "locks", now_ms)
-    if settings.kafka_bootstrap is None:
+    options = kafka_options(settings)
+    if options is None:
         return embedded
-    from hub.transport.kafka import KafkaOptions, KafkaTransport, scram  # noqa: PLC0415  (slow to import, and not needed on one machine)
+    from hub.transport.kafka import KafkaTransport  # noqa: PLC0415  (slow to import, and not needed on one machine)
+
+    return KafkaTransport(options, database.alone if settings.database_url is not None else embedded.alone)
+
+
+def kafka_options(settings: HubSettings) -> KafkaOptions | None:
+    """Return how to reach Kafka, or None for a hub without one."""
+    if settings.kafka_bootstrap is None:
+        return None
+    from hub.transport.kafka import KafkaOptions, scram  # noqa: PLC0415  (see _transport)
 
     security = {}
     if settings.kafka_user is not None:
         password = settings.kafka_password.get_secret_value() if settings.kafka_password is not None else ""
         security = scram(settings.kafka_user, password, settings.kafka_ca)
-    options = KafkaOptions(settings.kafka_bootstrap, security, settings.kafka_instance, session_ms=settings.kafka_session_ms)
-    return KafkaTransport(options, database.alone if settings.database_url is not None else embedded.alone)
+    return KafkaOptions(settings.kafka_bootstrap, security, settings.kafka_instance, session_ms=settings.kafka_session_ms)
 
 
 def _make_home(home: Path) -> None:

@@ -20,7 +20,7 @@ from hub.keys import unseal
 from hub.placing import WITHDRAWN
 from hub.storage.tables import State, deliveries, keten_names, sequences, signals
 from hub.telemetry import log
-from hub.transport.base import Message
+from hub.transport.base import OUT, Message
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from hub.transport.base import Transport
 
 BATCH: Final = 500
-OUT: Final = "signals.out."
 _RECEIVED: Final = (int(State.READY), int(State.SENT))
 _READABLE_MS: Final = 7 * 86_400_000
 """A delivery can be read this long at least, also when its signal is due to be erased at once."""

@@ -11,10 +11,11 @@ from types import FrameType
 import typer
 
 from hub import demo as demonstration
-from hub.app import IN, ROUTERS, Hub, folders, load_files
+from hub.app import Hub, folders, load_files
 from hub.cli.common import JSON, Context, show_json
 from hub.errors import FaultsError, RetryLaterError, StopError
 from hub.telemetry import log
+from hub.transport.base import IN, ROUTERS
 
 _IDLE_SECONDS = 0.2
 

@@ -98,6 +98,18 @@ class Participants:
             return None
         return Participant(participant_id, role, f"{entry.name} {code}", oin, entry.government, code)
 
+    def all_in(self, municipalities: Iterable[str]) -> Iterator[Participant]:
+        """Yield everyone who takes part: nationally, in each municipality that the register names, and of "all" in these."""
+        codes = sorted(municipalities)
+        for entry in self.entries:
+            ids = [entry.id]
+            if entry.per_municipality is not None:
+                named = codes if entry.per_municipality == "all" else sorted(entry.per_municipality)
+                teams = {} if entry.per_municipality == "all" else {code: local.teams for code, local in entry.per_municipality.items()}
+                ids = [f"{entry.id}.{code}" for code in named]
+                ids += [f"{entry.id}.{code}.{team}" for code in named for team in teams.get(code, ())]
+            yield from (found for id_ in ids if (found := self.find(id_)) is not None)
+
     def roles(self) -> frozenset[str]:
         """Return every role that some participant has."""
         return frozenset(entry.role or entry.id for entry in self.entries)

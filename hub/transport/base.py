@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+IN: Final = "signals.in."
+"""What ingress topics begin with; the rest is the participant that publishes there."""
+OUT: Final = "signals.out."
+"""What out topics begin with; the rest is the participant that reads there."""
+ROUTERS: Final = "routers"
+"""The group of those that take signals from ingress topics."""
 
 
 @dataclass(frozen=True, slots=True)

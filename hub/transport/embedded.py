@@ -17,7 +17,7 @@ from sqlalchemy import func, insert, select
 
 from hub.locks import try_lock
 from hub.storage.tables import log_offsets, log_records, names
-from hub.transport.base import Message, Record
+from hub.transport.base import IN, Message, Record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from hub.storage.names import Names
 
 _PREFIX: Final = "topic "
-_INGRESS: Final = "signals.in."
-_IN: Final = _PREFIX + _INGRESS
+_IN: Final = _PREFIX + IN
 _KEPT_MS: Final = 7 * 86_400_000
 """How long a record is kept that does not say so itself."""
 
@@ -165,7 +164,7 @@ class EmbeddedConsumer:
                 where = (log_offsets.c.consumer_group == self._group, log_offsets.c.topic == number)
                 if number not in self._held:
                     continue  # the topic went to another member: its offset is no longer ours to move
-                if self._prefix.startswith(_INGRESS):  # recorded, so this copy has done its work
+                if self._prefix.startswith(IN):  # recorded, so this copy has done its work
                     connection.execute(log_records.delete().where(log_records.c.topic == number, log_records.c.id < following))
                 if not connection.execute(log_offsets.update().where(*where).values(next=following)).rowcount:
                     connection.execute(insert(log_offsets).values(consumer_group=self._group, topic=number, next=following))

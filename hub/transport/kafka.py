@@ -83,7 +83,7 @@ class KafkaTransport:
         """
         if not messages:
             return
-        with _translated():
+        with translated():
             producer = self._open_producer()
             try:
                 sent = [producer.send(topic, value=m.value, key=_ONE_PLACE, headers=list(m.headers.items())) for m in messages]
@@ -104,8 +104,8 @@ class KafkaTransport:
 
     def lag(self, group: str, prefix: str) -> int:
         """Hold the ends of the topics against what the group committed; joins nothing."""
-        options = {**_connection(self._options), "group_id": group, "enable_auto_commit": False}
-        with _translated(), contextlib.closing(KafkaConsumer(**options)) as reader:
+        options = {**connection(self._options), "group_id": group, "enable_auto_commit": False}
+        with translated(), contextlib.closing(KafkaConsumer(**options)) as reader:
             held = _partitions(reader, prefix)
             ends, starts = reader.end_offsets(held), reader.beginning_offsets(held)
             done = {partition: reader.committed(partition, timeout_ms=self._options.session_ms) for partition in held}
@@ -113,7 +113,7 @@ class KafkaTransport:
 
     def consumer(self, group: str | None, prefix: str) -> Consumer:
         """Join a group on all topics that begin with `prefix`, or read them alone from the beginning."""
-        with _translated():
+        with translated():
             made = Member(self._options, group, prefix) if group is not None else Reader(self._options, prefix)
         self._consumers.append(made)
         return made
@@ -128,7 +128,7 @@ class KafkaTransport:
     def _open_producer(self) -> KafkaProducer:
         if self._producer is None:
             self._producer = KafkaProducer(
-                **_connection(self._options), acks="all", enable_idempotence=True, linger_ms=5, batch_size=262_144,
+                **connection(self._options), acks="all", enable_idempotence=True, linger_ms=5, batch_size=262_144,
                 delivery_timeout_ms=self._options.deliver_ms, request_timeout_ms=self._options.deliver_ms // 3,
                 max_block_ms=self._options.deliver_ms // 3,
             )  # fmt: skip
@@ -168,7 +168,7 @@ class Member:
         self._owned = _Owned()
         self._closed = self._joined = False
         self._consumer = KafkaConsumer(
-            **_connection(options), group_id=group, group_instance_id=options.instance, enable_auto_commit=False,
+            **connection(options), group_id=group, group_instance_id=options.instance, enable_auto_commit=False,
             auto_offset_reset="earliest", partition_assignment_strategy=[CooperativeStickyAssignor],
             session_timeout_ms=options.session_ms, heartbeat_interval_ms=options.session_ms // 4, metadata_max_age_ms=options.fresh_ms,
         )  # fmt: skip
@@ -176,7 +176,7 @@ class Member:
 
     def poll(self, limit: int) -> list[Record]:
         """Return the next records. With a limit of 0 it stays a member and takes nothing: so a hub that cannot record waits."""
-        with _translated():
+        with translated():
             if limit:
                 wait_ms = self._options.wait_ms if self._joined else self._options.session_ms  # joining a group takes a while, once
                 self._joined = True
@@ -207,12 +207,12 @@ class Member:
             if known is None or known.offset <= record.offset:
                 offsets[partition] = OffsetAndMetadata(record.offset + 1, "", -1)
         if offsets:
-            with _translated():
+            with translated():
                 self._consumer.commit(offsets, timeout_ms=self._options.session_ms)
 
     def rewind(self) -> None:
         """Go back to what was committed last, or to the beginning."""
-        with _translated():
+        with translated():
             for partition in self._consumer.assignment():
                 committed = self._consumer.committed(partition, timeout_ms=self._options.session_ms)
                 if committed is None:
@@ -236,12 +236,12 @@ class Reader:
         self._options = options
         self._prefix = prefix
         self._consumer = KafkaConsumer(
-            **_connection(options), enable_auto_commit=False, auto_offset_reset="earliest", metadata_max_age_ms=options.fresh_ms
+            **connection(options), enable_auto_commit=False, auto_offset_reset="earliest", metadata_max_age_ms=options.fresh_ms
         )
 
     def poll(self, limit: int) -> list[Record]:
         """Return the next records; empty only when there are none now."""
-        with _translated():
+        with translated():
             self._find_topics()
             held = self._consumer.assignment()
             ends = self._consumer.end_offsets(list(held)) if held else {}
@@ -262,7 +262,7 @@ class Reader:
 
     def rewind(self) -> None:
         """Begin anew."""
-        with _translated():
+        with translated():
             self._consumer.seek_to_beginning()
 
     def close(self) -> None:
@@ -280,7 +280,8 @@ def _partitions(consumer: KafkaConsumer, prefix: str) -> list[TopicPartition]:
     ]
 
 
-def _connection(options: KafkaOptions) -> dict[str, Any]:
+def connection(options: KafkaOptions) -> dict[str, Any]:
+    """Return how every client of kafka-python reaches the brokers."""
     return {"bootstrap_servers": options.bootstrap, "client_id": "signaalhub", **options.security}
 
 
@@ -293,7 +294,7 @@ def _records(found: Mapping[TopicPartition, Sequence[Any]]) -> list[Record]:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Turn what the client raises into what to do about it."""
     try:
         yield

@@ -15,9 +15,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hub.app import IN
 from hub.domain.registers import HUB
-from hub.relay import OUT
+from hub.transport.base import IN, OUT
 from tests.strategies import make_bsn
 
 if TYPE_CHECKING:

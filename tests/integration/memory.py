@@ -22,8 +22,8 @@ from hub.domain import signal as signals_of
 from hub.domain.contract import INFORMED
 from hub.domain.processfile import REMINDER
 from hub.placing import CONFIRMED, WITHDRAWN
-from hub.relay import OUT
 from hub.storage.tables import State, case_steps, cases, decisions, deliveries, quota_usage, recalls, receipts, signals
+from hub.transport.base import OUT
 from tests.integration.support import DEFERRED, EXPIRED, REFUSED, copied, edit, opened
 
 BERICHT: Final = "nl.proef.bericht.v1"

@@ -26,9 +26,9 @@ from hub.domain.flows import REFUSED
 from hub.domain.loading import load
 from hub.examples import DEFAULT_MOMENT
 from hub.placing import WITHDRAWN
-from hub.relay import OUT
 from hub.storage import engines
 from hub.storage.tables import State, deliveries, signals
+from hub.transport.base import OUT
 from tests.integration.canary import OF_THE_HUB, Aviary
 from tests.integration.memory import confirmation, withdrawal
 from tests.integration.support import ROOT

@@ -20,7 +20,7 @@ from typing import Any, Final
 import pytest
 
 from hub import cases, explain, recalls, rejections
-from hub.app import IN, Hub, open_hub
+from hub.app import Hub, open_hub
 from hub.client import NewSignal, Receipt
 from hub.codec import Received, frame, write_avro
 from hub.domain import terms
@@ -31,7 +31,7 @@ from hub.domain.ruleset import RuleSet
 from hub.domain.signal import Signal
 from hub.errors import HubError
 from hub.quotas import stands
-from hub.transport.base import Message
+from hub.transport.base import IN, Message
 from tests.integration.canary import BIRD, NUMBER_WAYS, TEXT_WAYS, Aviary, Surfaces, on_the_wire, varint
 from tests.integration.flight import Flight, flying, mute_sql
 from tests.integration.memory import confirmation, withdrawal

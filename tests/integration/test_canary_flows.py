@@ -26,7 +26,7 @@ from hub.domain.grants import PUBLISHER, STARTER
 from hub.domain.registers import HUB, Participant
 from hub.domain.ruleset import RuleSet
 from hub.quotas import stands
-from hub.relay import OUT
+from hub.transport.base import OUT
 from tests.integration.canary import NUMBER_WAYS, TEXT_WAYS, Aviary, heavy_codes
 from tests.integration.flight import ROOT, Flight, flying, mute_sql
 from tests.integration.playback import (

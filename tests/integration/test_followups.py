@@ -16,8 +16,8 @@ from hub.domain import terms
 from hub.domain.signal import Signal
 from hub.placing import WITHDRAWN
 from hub.record import Recorder
-from hub.relay import OUT
 from hub.storage.tables import State, signals
+from hub.transport.base import OUT
 from tests.integration.memory import (
     ADVIES,
     ANNA,

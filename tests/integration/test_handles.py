@@ -15,9 +15,9 @@ from sqlalchemy import select, update
 from hub.app import Hub, MovingClock
 from hub.client import NewSignal, Receipt
 from hub.errors import RetryLaterError
-from hub.relay import OUT, Relay
+from hub.relay import Relay
 from hub.storage.tables import State, deliveries, signals
-from hub.transport.base import Consumer, Message, Transport
+from hub.transport.base import OUT, Consumer, Message, Transport
 from tests.integration.support import (
     DEFERRED,
     EINDHOVEN,

@@ -18,9 +18,8 @@ from hub.domain import terms
 from hub.domain.ruleset import Grant
 from hub.errors import FaultsError, RetryLaterError
 from hub.record import Recorder
-from hub.relay import OUT
 from hub.storage.tables import State, counters, decisions, deliveries, keten_names, log_records, rejections, rule_sets, signals
-from hub.transport.base import Message
+from hub.transport.base import IN, OUT, ROUTERS, Message
 from hub.work import Work
 from tests.integration import support
 from tests.integration.support import (
@@ -464,18 +463,18 @@ def test_a_dry_run_decides_the_same_and_records_nothing(hub: Hub) -> None:
 
 def test_signals_on_an_ingress_topic_are_handled_once_and_committed(hub: Hub) -> None:
     hub.send(TILBURG, [some_address(n) for n in range(3)])
-    hub.transport.send(app.IN + TILBURG, [Message(b"no json"), Message(b"")])
+    hub.transport.send(IN + TILBURG, [Message(b"no json"), Message(b"")])
     assert len(received(hub, TAX)) == 3
     assert len(rows(hub, rejections)) == 2
     assert hub.run_once() == 0
-    consumer = hub.transport.consumer(app.ROUTERS, app.IN)
+    consumer = hub.transport.consumer(ROUTERS, IN)
     assert consumer.poll(10) == []
 
 
 def test_records_that_were_handled_and_not_committed_are_handled_to_the_same_end(hub: Hub) -> None:
     hub.send(TILBURG, [some_address(n) for n in range(3)])
-    hub.transport.send(app.IN + TILBURG, [Message(b"no json")])
-    consumer = hub.transport.consumer(app.ROUTERS, app.IN)
+    hub.transport.send(IN + TILBURG, [Message(b"no json")])
+    consumer = hub.transport.consumer(ROUTERS, IN)
     outcomes = hub.router.process([app.received(record) for record in consumer.poll(10)])
     consumer.close()
     assert [outcome.status for outcome in outcomes] == ["accepted"] * 3 + ["rejected"]
@@ -486,7 +485,7 @@ def test_records_that_were_handled_and_not_committed_are_handled_to_the_same_end
 
 def test_a_topic_speaks_for_its_own_participant_only(hub: Hub) -> None:
     event = hub.encode("burgerzaken.0344", address(gemeentecode="0344"))
-    hub.transport.send(app.IN + TILBURG, [Message(event.body)])
+    hub.transport.send(IN + TILBURG, [Message(event.body)])
     hub.run_once()
     (told,) = received(hub, TILBURG, REFUSED)
     assert told["data"]["redenen"] == [

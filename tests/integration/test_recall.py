@@ -18,8 +18,8 @@ from hub.client import NewSignal
 from hub.domain import terms
 from hub.placing import CONFIRMED, WITHDRAWN
 from hub.quotas import stands
-from hub.relay import OUT
 from hub.storage.tables import State, receipts, signals
+from hub.transport.base import OUT
 from tests.integration.memory import (
     ANNA,
     BALIE,

@@ -21,7 +21,6 @@ from hub.domain.registers import HUB
 from hub.placing import CONFIRMED, WITHDRAWN
 from hub.recall import OWN_GRANT
 from hub.refusing import REFUSED
-from hub.relay import OUT
 from hub.storage.tables import (
     Outcome,
     Recall,
@@ -36,6 +35,7 @@ from hub.storage.tables import (
     rejections,
     signals,
 )
+from hub.transport.base import OUT
 from tests import reference as ref
 from tests.integration.pauses import heard
 from tests.reference import Reference, Told

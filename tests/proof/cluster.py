@@ -18,10 +18,10 @@ from typing import Final
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from hub.app import IN, ROUTERS, Hub
+from hub.app import Hub
 from hub.errors import RetryLaterError
 from hub.storage.tables import State, deliveries
-from hub.transport.base import Consumer
+from hub.transport.base import IN, ROUTERS, Consumer
 from tests.proof.books import Books
 from tests.proof.kill import Killing
 from tests.services.local import LocalKafka, LocalPostgres

@@ -19,7 +19,7 @@ from unittest import mock
 from sqlalchemy import select
 
 from hub import app
-from hub.app import IN, Hub, MovingClock, open_hub
+from hub.app import Hub, MovingClock, open_hub
 from hub.client import NewSignal
 from hub.codec import Received
 from hub.domain import signal as signals_of
@@ -28,7 +28,7 @@ from hub.domain.registers import HUB
 from hub.placing import CONFIRMED, WITHDRAWN
 from hub.settings import HubSettings
 from hub.storage.tables import State, cases, deliveries, recalls, receipts, signals
-from hub.transport.base import Message
+from hub.transport.base import IN, Message
 from tests import reference as ref
 from tests.integration.pauses import (
     DECISIONS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg
@@ -55,9 +55,9 @@ def own_postgres() -> Iterator[LocalPostgres]:
 
 
 @contextmanager
-def own_kafka() -> Iterator[LocalKafka]:
-    """A Kafka broker of the test's own, to stop, kill and start again."""
-    broker = LocalKafka(shared.owner())
+def own_kafka(users: Mapping[str, str] | None = None) -> Iterator[LocalKafka]:
+    """A Kafka broker of the test's own, to stop, kill and start again; with users it demands SASL/SCRAM over TLS."""
+    broker = LocalKafka(shared.owner(), users)
     broker.start()
     try:
         yield broker

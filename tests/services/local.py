@@ -13,13 +13,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 import psycopg
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
@@ -169,9 +175,13 @@ def _postgres_binaries() -> Path:
 
 
 class LocalKafka:
-    """One Kafka broker that is its own controller, on 127.0.0.1 only."""
+    """One Kafka broker that is its own controller, on 127.0.0.1 only.
 
-    def __init__(self, owner: int) -> None:
+    With `users` (names and passwords) it demands SASL/SCRAM over TLS, and lets nobody but `admin` do what no ACL allows.
+    """
+
+    def __init__(self, owner: int, users: Mapping[str, str] | None = None) -> None:
+        self.users = users
         java = _tool("java", "default-jre-headless")
         classes = f"{_kafka_jars()}/*"
         self.folder = Path(tempfile.mkdtemp(prefix="signaalhub-kafka-"))
@@ -179,6 +189,8 @@ class LocalKafka:
         settings = self.folder / "server.properties"
         settings.write_text("\n".join(f"{name}={value}" for name, value in self.settings(controller).items()) + "\n")
         format_ = [java, "-cp", classes, "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(settings)]
+        for name, password in (users or {}).items():
+            format_ += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
         done = subprocess.run(format_, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             pytest.fail(f"Kafka could not make its data folder:\n{done.stderr[-1_000:]}", pytrace=False)
@@ -187,13 +199,30 @@ class LocalKafka:
 
     def settings(self, controller: int) -> dict[str, str | int]:
         """Return the settings of the broker."""
-        return {
+        kind = "PLAINTEXT" if self.users is None else "SASL_SSL"
+        made: dict[str, str | int] = {
             "process.roles": "broker,controller", "node.id": 1, "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}", "controller.listener.names": "CONTROLLER",
+            "listeners": f"{kind}://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"{kind}://127.0.0.1:{self.port}", "controller.listener.names": "CONTROLLER",
             "log.dirs": str(self.folder / "data"), "offsets.topic.replication.factor": 1, "offsets.topic.num.partitions": 5,
             "transaction.state.log.replication.factor": 1, "transaction.state.log.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0, "group.min.session.timeout.ms": 1_000, "auto.create.topics.enable": "true",
+        }  # fmt: skip
+        return made if self.users is None else made | self._demanding(self.users)
+
+    def _demanding(self, users: Mapping[str, str]) -> dict[str, str | int]:
+        key = self.folder / "server.pem"
+        self.ca = self.folder / "ca.pem"
+        key.write_bytes(certificate(self.ca))
+        login = "org.apache.kafka.common.security.scram.ScramLoginModule required"
+        return {
+            "inter.broker.listener.name": "SASL_SSL", "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512", "auto.create.topics.enable": "false",
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": f'{login} username="admin" password="{users["admin"]}";',
+            "ssl.keystore.type": "PEM", "ssl.keystore.location": str(key), "ssl.truststore.type": "PEM", "ssl.truststore.location": str(self.ca),
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:admin;User:ANONYMOUS",  # the controller's own listener; clients cannot be anonymous
         }  # fmt: skip
 
     @property
@@ -209,6 +238,23 @@ class LocalKafka:
         with suppress(OSError), closing(socket.create_connection(("127.0.0.1", self.port), timeout=1)):
             return True
         return False
+
+
+def certificate(ca: Path) -> bytes:
+    """Return a key and certificate for 127.0.0.1 as PEM, and write the certificate that signs it: it is its own authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    ca.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return private + ca.read_bytes()
 
 
 def _kafka_jars() -> Path:
