@@ -11,7 +11,7 @@ up: .venv/runtime.stamp
 	@$(BIN)/hub up
 
 test: check
-	$(BIN)/pytest -n 2 -m "not proof"
+	$(BIN)/pytest -n 3 --dist worksteal -m "not proof"
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

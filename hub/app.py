@@ -292,7 +292,7 @@ def open_hub(settings: HubSettings, *, now: int | None = None, clock: Callable[[
     database = _database(settings)
     try:
         database.upgrade()
-        keys = _checked_keys(database, given, home / "keys")
+        keys = _checked_keys(database, given, settings)
         now_ms = clock or _clock(database, now)
         hub = Hub(database, keys, None, now_ms, settings.oin)
         hub.with_transport(lambda names: _transport(settings, database, keys, names, now_ms))
@@ -335,14 +335,15 @@ def _make_home(home: Path) -> None:
         raise StopError(msg, "choose another with --home, or check the rights") from None
 
 
-def _checked_keys(database: Database, given: Keys | None, folder: Path) -> Keys:
+def _checked_keys(database: Database, given: Keys | None, settings: HubSettings) -> Keys:
     """Return the keys with which a database was written; a new one gets keys of its own."""
     with database.read() as connection:
         proofs = {row.version: row.proof for row in connection.execute(select(keys_table))}
+    given = given or _keys_of(settings)  # another process may have made them since: it does so before it writes their proof
     if proofs and given is None:
-        msg = f"the keys of this home are missing from {folder}"
+        msg = f"the keys of this home are missing from {settings.home / 'keys'}"
         raise StopError(msg, "put them back; without them what is stored cannot be read")
-    keys = given or load_keys(folder, None)
+    keys = given or load_keys(settings.home / "keys", None)
     for number, proof in proofs.items():
         keys.check(number, proof)
     fresh = keys.versions.keys() - proofs.keys()

@@ -13,28 +13,21 @@ from hub.app import Hub, MovingClock, open_hub
 from hub.domain import terms
 from hub.settings import HubSettings
 from hub.telemetry import configure
-from tests.services import shared
 
 ROOT = Path(__file__).parent.parent
 NOW = terms.moment("2026-11-02T09:00")
 """A Monday morning in Dutch time, at which tests begin unless they say so."""
 
 
-pytest_plugins = ["tests.services.fixtures"]
+pytest_plugins = ["tests.services.plugin"]
 
 
 def pytest_configure() -> None:
-    """Keep the developer's HUB_ settings out of the tests, and begin a run of test services."""
-    shared.begin()
+    """Keep the developer's HUB_ settings out of the tests."""
     for name in list(os.environ):
         if name.startswith("HUB_"):
             del os.environ[name]
     configure("critical")
-
-
-def pytest_unconfigure() -> None:
-    """End the services that were started."""
-    shared.end()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

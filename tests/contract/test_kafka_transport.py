@@ -12,6 +12,7 @@ import pytest
 from hub.transport.base import Transport
 from hub.transport.kafka import KafkaOptions, KafkaTransport
 from tests.contract.transport_suite import Opening, TransportSuite
+from tests.services.kafka.broker import Topics
 
 WAIT_MS, SESSION_MS = 100, 1_500
 
@@ -36,5 +37,5 @@ class TestKafka(TransportSuite):
     repeats: ClassVar[bool] = True
 
     @pytest.fixture
-    def opening(self, kafka: str) -> Opening:
-        return partial(open_kafka, kafka)
+    def opening(self, kafka: Topics) -> Opening:
+        return partial(open_kafka, kafka.bootstrap)

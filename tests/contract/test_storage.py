@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,7 +20,8 @@ from hub.storage import engines, migrations, tables
 from hub.storage.database import REVISION, Database
 from hub.storage.names import Names
 from hub.storage.rows import Inserts, Rows
-from tests.services.fixtures import own_postgres
+from tests.services import own_postgres
+from tests.services.postgres import EmptyDatabase
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -29,7 +29,7 @@ SPAWN = multiprocessing.get_context("spawn")
 @pytest.fixture(params=["sqlite", "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty database of each kind."""
-    return f"sqlite:///{tmp_path / 'hub.db'}" if request.param == "sqlite" else str(request.getfixturevalue("postgres"))
+    return f"sqlite:///{tmp_path / 'hub.db'}" if request.param == "sqlite" else str(request.getfixturevalue("postgres").url)
 
 
 @pytest.fixture
@@ -349,9 +349,11 @@ def test_a_second_writer_is_told_to_come_back_later(tmp_path: Path, monkeypatch:
 # --- PostgreSQL: a server -----------------------------------------------------------------
 
 
-def test_a_writer_that_waits_too_long_for_another_is_told_to_come_back_later(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_that_waits_too_long_for_another_is_told_to_come_back_later(
+    postgres: EmptyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engines, "_SERVER", engines._SERVER | {"lock_timeout": "50ms"})
-    database, other = Database(postgres), Database(postgres)
+    database, other = Database(postgres.url), Database(postgres.url)
     database.upgrade()
     with database.write() as connection:
         add_one(connection, "n")
@@ -364,18 +366,18 @@ def test_a_writer_that_waits_too_long_for_another_is_told_to_come_back_later(pos
     other.close()
 
 
-def test_a_statement_that_takes_too_long_is_ended(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_statement_that_takes_too_long_is_ended(postgres: EmptyDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "_SERVER", engines._SERVER | {"statement_timeout": "50ms"})
-    database = Database(postgres)
+    database = Database(postgres.url)
     with pytest.raises(RetryLaterError, match="too long"), database.write() as connection:
         connection.exec_driver_sql("SELECT pg_sleep(10)")
     database.close()
 
 
-def test_a_database_that_may_only_be_read_stores_nothing_and_works_again_afterwards(postgres: str) -> None:
-    database = Database(postgres)
+def test_a_database_that_may_only_be_read_stores_nothing_and_works_again_afterwards(postgres: EmptyDatabase) -> None:
+    database = Database(postgres.url)
     database.upgrade()
-    name = postgres.rpartition("/")[2]
+    name = postgres.url.rpartition("/")[2]
     for mode in ("on", "off"):
         with database.read() as connection:
             connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = {mode}")
@@ -394,11 +396,11 @@ def test_a_database_that_may_only_be_read_stores_nothing_and_works_again_afterwa
 
 def test_after_the_server_was_gone_the_same_database_works_again() -> None:
     with own_postgres() as server:
-        database = Database(server.url)
+        database = Database(server.address)
         database.upgrade()
         with database.write() as connection:
             add_one(connection, "n")
-        server.process.stop(signal.SIGKILL)
+        server.kill()
         with pytest.raises(RetryLaterError), database.write() as connection:
             add_one(connection, "n")
         server.start()

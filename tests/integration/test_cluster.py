@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.proof.cluster import killed
-from tests.services.fixtures import own_kafka, own_postgres
+from tests.services import own_kafka, own_postgres
 
 
 def test_killed_processes_on_kafka_and_postgresql_lose_nothing_and_send_nothing_else(tmp_path: Path) -> None:

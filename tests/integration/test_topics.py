@@ -23,24 +23,26 @@ from hub.transport.plan import RETENTION_MS, Plan, Right, plan
 from tests.contract.test_kafka_transport import no_other
 from tests.integration.support import ROOT, TAX, TILBURG, settings
 from tests.sample import address
-from tests.services.fixtures import own_kafka
-from tests.services.local import LocalKafka
+from tests.services import own_kafka
+from tests.services.kafka.access import ADMIN
+from tests.services.kafka.broker import KafkaServer
 
 CJIB = "cjib"
-PASSWORDS = {name: f"geheim-{name}" for name in ("admin", HUB, TILBURG, TAX, CJIB)}
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[LocalKafka]:
-    with own_kafka(PASSWORDS) as broker:
+def broker() -> Iterator[KafkaServer]:
+    with own_kafka(sasl=True, users=[HUB, TILBURG, TAX, CJIB]) as broker:
         yield broker
 
 
-def options(broker: LocalKafka, user: str) -> KafkaOptions:
-    return KafkaOptions(broker.bootstrap, scram(user, PASSWORDS[user], broker.ca), session_ms=1_500, deliver_ms=15_000)
+def options(broker: KafkaServer, user: str) -> KafkaOptions:
+    return KafkaOptions(
+        broker.bootstrap, scram(user, broker.access.passwords[user], broker.access.ca_file), session_ms=1_500, deliver_ms=15_000
+    )
 
 
-def as_user(broker: LocalKafka, user: str) -> KafkaTransport:
+def as_user(broker: KafkaServer, user: str) -> KafkaTransport:
     return KafkaTransport(options(broker, user), no_other)
 
 
@@ -74,8 +76,8 @@ def test_a_municipality_of_which_the_registers_say_nothing_can_be_named(tmp_path
     assert f"{OUT}schuldhulp.0014" in plan(ruleset, ["0014"]).topics
 
 
-def test_the_plan_is_applied_once_and_what_is_otherwise_is_told(tmp_path: Path, broker: LocalKafka) -> None:
-    admin, found = options(broker, "admin"), wanted(tmp_path)
+def test_the_plan_is_applied_once_and_what_is_otherwise_is_told(tmp_path: Path, broker: KafkaServer) -> None:
+    admin, found = options(broker, ADMIN), wanted(tmp_path)
     dry = access.apply(admin, found, dry_run=True)
     first = access.apply(admin, found)
     assert [one.what for one in first] == [one.what for one in dry]
@@ -94,9 +96,9 @@ def test_the_plan_is_applied_once_and_what_is_otherwise_is_told(tmp_path: Path, 
 
 
 def test_the_broker_refuses_who_writes_or_reads_anothers_topic(
-    tmp_path: Path, broker: LocalKafka, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, broker: KafkaServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    access.apply(options(broker, "admin"), wanted(tmp_path))
+    access.apply(options(broker, ADMIN), wanted(tmp_path))
     toeslagen, cjib, hub = (as_user(broker, user) for user in (TAX, CJIB, HUB))
     hub.send(OUT + TAX, [Message(b"levering")])
     assert [record.message.value for record in toeslagen.consumer(f"{TAX}.lezer", OUT + TAX).poll(10)][:1] == [b"levering"]
@@ -117,11 +119,11 @@ def test_the_broker_refuses_who_writes_or_reads_anothers_topic(
     assert f"Topic {OUT}{TAX} is not authorized for this client" in caplog.text  # the answer of the broker
 
 
-def test_a_signal_goes_through_a_hub_that_has_the_rights_of_the_plan_only(tmp_path: Path, broker: LocalKafka, clock: Clock) -> None:
-    access.apply(options(broker, "admin"), wanted(tmp_path / "plan"))
+def test_a_signal_goes_through_a_hub_that_has_the_rights_of_the_plan_only(tmp_path: Path, broker: KafkaServer, clock: Clock) -> None:
+    access.apply(options(broker, ADMIN), wanted(tmp_path / "plan"))
     ours = HubSettings(
         home=tmp_path / "home", rules_dir=ROOT / "rules", schemas_dir=ROOT / "schemas", kafka_bootstrap=broker.bootstrap,
-        kafka_user=HUB, kafka_password=SecretStr(PASSWORDS[HUB]), kafka_ca=broker.ca, kafka_session_ms=1_500,
+        kafka_user=HUB, kafka_password=SecretStr(broker.access.passwords[HUB]), kafka_ca=broker.access.ca_file, kafka_session_ms=1_500,
     )  # fmt: skip
     assert kafka_options(ours) is not None
     hub = open_hub(ours, clock=clock)

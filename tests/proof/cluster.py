@@ -24,7 +24,8 @@ from hub.storage.tables import State, deliveries
 from hub.transport.base import IN, ROUTERS, Consumer
 from tests.proof.books import Books
 from tests.proof.kill import Killing
-from tests.services.local import LocalKafka, LocalPostgres
+from tests.services.kafka.broker import KafkaServer
+from tests.services.postgres import PostgresServer
 
 SESSION_MS: Final = 2_000
 ROLES: Final = ("router-1", "router-2", "relay-1", "relay-2", "clock")
@@ -35,11 +36,11 @@ PATIENCE: Final = 240
 class KillingOnServices(Killing):
     """The same load on a real broker and a real server."""
 
-    def __init__(self, home: Path, seed: int, database: LocalPostgres, broker: LocalKafka) -> None:
+    def __init__(self, home: Path, seed: int, database: PostgresServer, broker: KafkaServer) -> None:
         super().__init__(home, seed)
         self.database, self.broker = database, broker
         self.settings = self.settings.model_copy(
-            update={"database_url": SecretStr(database.url), "kafka_bootstrap": broker.bootstrap, "kafka_session_ms": SESSION_MS}
+            update={"database_url": SecretStr(database.address), "kafka_bootstrap": broker.bootstrap, "kafka_session_ms": SESSION_MS}
         )
         self.life = 1.5
         self.restarts: Counter[str] = Counter()
@@ -55,8 +56,8 @@ class KillingOnServices(Killing):
         time.sleep(self.life * self.random.random())
         trouble = self.random.choice([None, None, None, None, self.database, self.broker])
         if trouble is not None:
-            self.restarts[trouble.process.what] += 1
-            trouble.process.stop(signal.SIGKILL)
+            self.restarts[trouble.name] += 1
+            trouble.kill()
             time.sleep(self.random.random())
             trouble.start()
         self.random.shuffle(children)
@@ -127,7 +128,7 @@ def _unsent(hub: Hub) -> int:
         return int(connection.execute(select(func.count()).select_from(deliveries).where(deliveries.c.state == State.READY)).scalar_one())
 
 
-def killed(home: Path, seed: int, rounds: int, database: LocalPostgres, broker: LocalKafka) -> tuple[KillingOnServices, Counter[str]]:
+def killed(home: Path, seed: int, rounds: int, database: PostgresServer, broker: KafkaServer) -> tuple[KillingOnServices, Counter[str]]:
     """Kill every process in each of so many rounds, and return the figures of the books afterwards."""
     killing = KillingOnServices(home, seed, database, broker)
     for _ in range(rounds):

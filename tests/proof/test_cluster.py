@@ -8,7 +8,7 @@ import pytest
 
 from hub.domain.terms import iso_utc
 from tests.proof.cluster import fresh_seed, killed
-from tests.services.fixtures import own_kafka, own_postgres
+from tests.services import own_kafka, own_postgres
 
 ROUNDS = 16
 

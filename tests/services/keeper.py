@@ -1,40 +1,74 @@
-"""Runs a command for as long as another process lives: `python -m tests.services.keeper PID COMMAND...`.
-
-A service outlives the worker that asked for it and never the test run, also when that is killed.
-"""
+"""Runs one service for a run of pytest: `python -m tests.services.keeper NAME FOLDER LOCK`, started by `session.py`."""
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
-import signal
-import subprocess
 import sys
-import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+from tests.services.kafka.broker import KafkaServer
+from tests.services.postgres import PostgresServer
+from tests.services.process import Server
+from tests.services.session import CONTROLLER, clear
+from tests.services.tools import docker_present
+from tests.services.waiting import ServiceError
+
+LOCAL: Final[Mapping[str, Callable[[Path], Server]]] = {"postgres": PostgresServer, "kafka": KafkaServer}
 
 
-def main() -> None:
-    """Start the command, wait for the end of the run, and end the command."""
-    owner, command = int(sys.argv[1]), sys.argv[2:]
-    child = subprocess.Popen(command)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+class Service(Protocol):
+    """What a keeper keeps."""
+
+    @property
+    def address(self) -> str:
+        """Where clients find it."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+def started(name: str, folder: Path) -> Service:
+    """Start the service: in Docker, else as a process in this folder."""
+    if docker_present():
+        from tests.services.docker import in_docker  # noqa: PLC0415 - takes a third of a second, for nothing where there is no Docker
+
+        contained = in_docker(name)
+        if contained:
+            return contained
+    folder.mkdir()
+    server = LOCAL[name](folder)
+    server.start()
+    return server
+
+
+def keep(name: str, folder: Path, kept: int) -> None:
+    """Start it, tell where it is, and end it when the run ends; `kept` is the lock that tells others that we still run."""
     try:
-        while child.poll() is None and _lives(owner):
-            time.sleep(0.5)
+        service = started(name, folder / name)
+    except ServiceError as error:
+        tell(folder / f"{name}.json", error=str(error))
+        return
+    try:
+        tell(folder / f"{name}.json", address=service.address)
+        with (folder / CONTROLLER).open("rb") as controller:
+            fcntl.lockf(controller, fcntl.LOCK_SH)
     finally:
-        child.terminate()
-        try:
-            child.wait(15)
-        except subprocess.TimeoutExpired:
-            child.kill()
+        service.close()
+    os.close(kept)
+    clear(folder)  # the controller does it too, unless it was killed
 
 
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def tell(path: Path, **said: str) -> None:
+    """Write it so that a reader sees all of it or nothing."""
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_text(json.dumps(said))
+    new.rename(path)
 
 
 if __name__ == "__main__":
-    main()
+    keep(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,1 @@
+"""Apache Kafka: fetched as Java archives, run as one process that is broker and controller."""
