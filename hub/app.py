@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sqlalchemy import func, insert, select
 
@@ -77,8 +78,18 @@ class NeverBack:
         return self._seen
 
 
+class Observer(Protocol):
+    """Hears what a process did, to count it."""
+
+    def batch(self, outcomes: Sequence[Outcome], seconds: float) -> None:
+        """Hear what became of a batch, and how long it took."""
+
+    def sent(self, count: int) -> None:
+        """Hear how many deliveries left."""
+
+
 class Hub:
-    """One opened hub in embedded mode."""
+    """One opened hub."""
 
     def __init__(
         self, database: Database, keys: Keys, transport: Transport | None, now_ms: Callable[[], int], oin: str = "00000099000000000000"
@@ -92,6 +103,7 @@ class Hub:
         self.router = Router(database, self.rulebooks, keys, self.names, now_ms, random_id)
         self.clock = Clock(self.router)
         self.decoder = codec.Decoder(self.rulebooks.schema)
+        self.observer: Observer | None = None
         self._transport = transport
 
     @property
@@ -164,12 +176,15 @@ class Hub:
         """Handle one batch from the ingress topics. Commits only what is recorded."""
         records = consumer.poll(BATCH)
         if records:
+            began = time.perf_counter()
             try:
                 outcomes = self.router.process([received(record) for record in records])
                 consumer.commit(records)
             except BaseException:
                 consumer.rewind()
                 raise
+            if self.observer is not None:
+                self.observer.batch(outcomes, time.perf_counter() - began)
             tally = {s: sum(o.status == s for o in outcomes) for s in ("accepted", "duplicate", "rejected")}
             log.info("batch_recorded", **tally)
         return len(records)
@@ -188,7 +203,14 @@ class Hub:
     def drain(self, consumer: Consumer) -> int:
         """Take one turn: a batch from ingress, due terms, deliveries. Returns how many things were done."""
         done = self.route_once(consumer) + self.clock.run_once() + self.transport.expire()
-        return done + self.relay.run_once()
+        return done + self.relay_once()
+
+    def relay_once(self) -> int:
+        """Send everything that is ready. Returns how many deliveries left."""
+        sent = self.relay.run_once()
+        if self.observer is not None:
+            self.observer.sent(sent)
+        return sent
 
     # --- reading --------------------------------------------------------------------------
 
@@ -236,7 +258,7 @@ def incompatible(settings: HubSettings, ruleset: RuleSet) -> list[Fault]:
     """Hold contracts and processes against what a home stored under them. Changes nothing there."""
     if settings.database_url is None and not (settings.home / "hub.db").exists():
         return []
-    database = _database(settings)
+    database = database_of(settings)
     try:
         if database.revision() != REVISION:
             return []  # what an older version of the hub stored is looked at after `upgrade`
@@ -250,7 +272,8 @@ def incompatible(settings: HubSettings, ruleset: RuleSet) -> list[Fault]:
         database.close()
 
 
-def _database(settings: HubSettings) -> Database:
+def database_of(settings: HubSettings) -> Database:
+    """Return the database that the settings name, as it is."""
     if settings.database_url is not None:
         return Database(settings.database_url.get_secret_value())
     return Database.embedded(settings.home)
@@ -289,7 +312,7 @@ def open_hub(settings: HubSettings, *, now: int | None = None, clock: Callable[[
     home = settings.home
     _make_home(home)
     given = _keys_of(settings)
-    database = _database(settings)
+    database = database_of(settings)
     try:
         database.upgrade()
         keys = _checked_keys(database, given, settings)

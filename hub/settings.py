@@ -28,6 +28,8 @@ class HubSettings(BaseSettings):
         default=10_000, ge=1_000, description="After how many milliseconds of silence the topics of a router go to another."
     )
     kafka_instance: str | None = Field(default=None, description="Name of this router among routers; it keeps its partitions at a restart.")
+    health_port: int | None = Field(default=None, ge=0, le=65_535, description="Port of /live, /ready and /metrics; none without it.")
+    health_host: str = Field(default="127.0.0.1", description="Address on which that port listens.")
     rules_dir: Path | None = Field(default=None, description="Folder of rule files; ./rules, else the package's.")
     schemas_dir: Path | None = Field(default=None, description="Folder of schemas; ./schemas, else the package's.")
     master_key: SecretStr | None = Field(

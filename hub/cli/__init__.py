@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
-from hub.cli import cases, connectors, operate, rejections, rules, signals, topics
+from hub.cli import cases, connectors, db, operate, rejections, rules, signals, topics
 from hub.cli.common import Context, fail, parse_now
 from hub.errors import HubError, UsageError
 from hub.settings import HubSettings
@@ -33,6 +33,7 @@ app.add_typer(cases.app, name="cases")
 app.add_typer(cases.recalls_app, name="recalls")
 app.add_typer(rejections.app, name="rejections")
 app.add_typer(topics.app, name="topics")
+app.add_typer(db.app, name="db")
 app.add_typer(connectors.app, name="connector")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import typer
@@ -13,11 +13,13 @@ import typer
 from hub import demo as demonstration
 from hub.app import Hub, folders, load_files
 from hub.cli.common import JSON, Context, show_json
-from hub.errors import FaultsError, RetryLaterError, StopError
+from hub.errors import FaultsError, HubError, RetryLaterError, StopError, UsageError
 from hub.telemetry import log
 from hub.transport.base import IN, ROUTERS
 
 _IDLE_SECONDS = 0.2
+Stamp = list[tuple[str, int, int]] | None
+"""By which rule and schema files are seen to have changed; None while they cannot be read."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,6 +29,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(router)
     app.command()(relay)
     app.command()(clock)
+    app.command()(api)
     app.command()(demo)
 
 
@@ -75,7 +78,7 @@ def relay(context: typer.Context) -> None:
     stop = _told_to_stop()
     with ctx.hub() as hub:
         print(f"relay up in {ctx.settings.home}; Ctrl-C stops it", flush=True)
-        _turns(ctx, hub, stop, hub.relay.run_once)
+        _turns(ctx, hub, stop, hub.relay_once)
 
 
 def clock(context: typer.Context, once: bool = typer.Option(False, "--once", help="Stop when nothing is due any more.")) -> None:
@@ -87,6 +90,16 @@ def clock(context: typer.Context, once: bool = typer.Option(False, "--once", hel
             return
         print(f"clock up in {ctx.settings.home}; Ctrl-C stops it", flush=True)
         _turns(ctx, hub, _told_to_stop(), hub.clock.run_once)
+
+
+def api(context: typer.Context) -> None:
+    """Answer on HUB_HEALTH_PORT how the hub is. The HTTP API itself is still to come."""
+    ctx: Context = context.obj
+    if ctx.settings.health_port is None:
+        raise UsageError("there is no port to answer on", "set HUB_HEALTH_PORT")
+    with ctx.hub(adopt=False) as hub:
+        print(f"api up on port {ctx.settings.health_port}; Ctrl-C stops it", flush=True)
+        _turns(ctx, hub, _told_to_stop(), lambda: 0)
 
 
 def _told_to_stop() -> threading.Event:
@@ -107,24 +120,55 @@ def _turns(ctx: Context, hub: Hub, stop: threading.Event, turn: Callable[[], int
     `stay` is called while nothing can be recorded, so that a router does not lose its topics for being silent.
     """
     seen = _stamp(ctx)
-    while not stop.is_set():
-        try:
-            busy = turn()
-        except RetryLaterError as exc:
-            log.error("retry_later", error=type(exc).__name__)
-            with contextlib.suppress(RetryLaterError):
-                stay()
-            busy = 0
-        if not busy:
-            stamp = _stamp(ctx)
-            if stamp is not None and stamp != seen:
-                _take_up_new_rules(ctx, hub)
-                seen = stamp
-            stop.wait(_IDLE_SECONDS)
+    with _health(ctx, hub) as beat:
+        while not stop.is_set():
+            beat()
+            seen = _turn(ctx, hub, stop, turn, stay, seen)
 
 
-def _stamp(ctx: Context) -> list[tuple[str, int, int]] | None:
-    """Return by which rule and schema files are seen to have changed; None while they cannot be read."""
+def _turn(ctx: Context, hub: Hub, stop: threading.Event, turn: Callable[[], int], stay: Callable[[], object], seen: Stamp) -> Stamp:
+    """Take one turn. Returns the files as they were when they were last looked at."""
+    try:
+        busy = turn()
+    except RetryLaterError as exc:
+        log.error("retry_later", error=type(exc).__name__)
+        with contextlib.suppress(RetryLaterError):
+            stay()
+        busy = 0
+    if not busy:
+        stamp = _stamp(ctx)
+        if stamp is not None and stamp != seen:
+            _take_up_new_rules(ctx, hub)
+            seen = stamp
+        stop.wait(_IDLE_SECONDS)
+    return seen
+
+
+@contextlib.contextmanager
+def _health(ctx: Context, hub: Hub) -> Iterator[Callable[[], None]]:
+    """Answer how this process is while the block lasts, if it has a port for that. Gives what notes that a turn was taken."""
+    if ctx.settings.health_port is None:
+        yield lambda: None
+        return
+    from hub.health import Health, served  # noqa: PLC0415  (not needed without a port)
+    from hub.metrics import Metrics  # noqa: PLC0415
+
+    metrics = Metrics()
+    metrics.watch(hub.database, hub.now_ms, lambda: hub.transport.lag(ROUTERS, IN))
+    hub.observer = metrics
+    health = Health(metrics, lambda: _can_record(hub))
+    with served(health, ctx.settings.health_host, ctx.settings.health_port):
+        yield health.beat
+
+
+def _can_record(hub: Hub) -> bool:
+    try:
+        return hub.database.revision() is not None
+    except HubError:
+        return False
+
+
+def _stamp(ctx: Context) -> Stamp:
     try:
         found = [(path, path.lstat()) for folder in folders(ctx.settings) for path in sorted(folder.iterdir())]
     except OSError:

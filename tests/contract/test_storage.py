@@ -10,10 +10,12 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event, func, insert, inspect, select
+from sqlalchemy import Connection, MetaData, event, func, insert, inspect, select
 
 from hub.errors import RetryLaterError, StopError, UsageError
 from hub.storage import engines, migrations, tables
@@ -121,6 +123,31 @@ def test_upgrading_twice_changes_nothing(database: Database) -> None:
         add_one(connection, "n")
     database.upgrade()
     assert count(database, "n") == 1
+
+
+def test_a_filled_database_of_the_first_version_is_brought_up_to_date_with_what_is_in_it(address: str) -> None:
+    database = Database(address)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with database._writer.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        held = MetaData()
+        held.reflect(connection)
+        rows = {"names": {"id": 1, "name": "toeslagen"}, "counters": {"name": "signals", "value": 1},
+                "deliveries": {"id": 1, "delivery_id": bytes(16), "signal": 1, "grant": 1, "recipient": 1, "state": 2, "at": 5, "sequence": 1, "sent_at": 6},
+                "decisions": {"id": 1, "signal": 1, "recipient": 1, "outcome": 1, "reason": "regel-past", "rule_set": 1, "at": 5}}  # fmt: skip
+        for name, row in rows.items():
+            connection.execute(insert(held.tables[name]).values(row))
+    assert database.revision() == "0001"
+    database.upgrade()
+    assert database.revision() == REVISION
+    with database.read() as connection:
+        for name, row in rows.items():
+            (stored,) = connection.execute(select(tables.metadata.tables[name])).mappings()
+            assert {column: stored[column] for column in row} == row
+        assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), tables.metadata) == []
+    database.close()
 
 
 def test_a_database_of_a_newer_hub_is_left_alone(database: Database) -> None:
