@@ -35,8 +35,8 @@ from hub.transport.base import Consumer, Message, Record
 
 _MOVED: Final = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
 _REFUSED: Final = (AuthorizationError, SaslAuthenticationFailedError)
-_ONE_PLACE: Final = b"\x00"
-"""The key of what the hub sends: one key, so one partition and one order, also in a topic that has more."""
+_FIRST: Final = 0
+"""The partition of what the hub sends: one partition, so one order, also in a topic that has more."""
 _CLOSING_MS: Final = 5_000
 
 
@@ -86,7 +86,7 @@ class KafkaTransport:
         with translated():
             producer = self._open_producer()
             try:
-                sent = [producer.send(topic, value=m.value, key=_ONE_PLACE, headers=list(m.headers.items())) for m in messages]
+                sent = [producer.send(topic, value=m.value, partition=_FIRST, headers=list(m.headers.items())) for m in messages]
                 producer.flush(timeout=(self._options.deliver_ms + _CLOSING_MS) / 1000)  # by then each is there or given up
                 for one in sent:
                     one.get(timeout=0)

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from hub import app
-from hub.app import Hub, MovingClock, load_files, open_for_examples
+from hub.app import Hub, MovingClock, load_files, open_for_examples, open_hub
 from hub.client import NewSignal
 from hub.domain import terms
 from hub.domain.ruleset import RuleSet
@@ -46,6 +47,7 @@ from tests.integration.support import (
     without_examples,
 )
 from tests.sample import DEBT, debt, debt_data
+from tests.services import EmptyDatabase
 
 
 @pytest.fixture
@@ -475,6 +477,36 @@ def test_eight_processes_on_one_file_get_exactly_fifty_through(tmp_path: Path, c
     in_processes(publish_twelve, tmp_path / "home", 8)
     with opened(tmp_path / "home", clock) as hub:
         balance(hub, 96)
+
+
+def publish_and_turn_months(home: Path, number: int, ready: Callable[[], object]) -> None:
+    """Publish in the last minute of November, then let the clock run at the first moment of three months, all at once."""
+    url = SecretStr((home.parent / "url").read_text(encoding="utf-8"))
+    clock = MovingClock(terms.moment("2026-11-30T23:59"))
+    hub = open_hub(support.settings(home).model_copy(update={"database_url": url}), clock=clock)
+    ready()
+    for i in range(21):
+        debts(hub, [1 + 3 * number + 24 * i + j for j in range(3)])
+    for moment in ("2026-12-01T00:00", "2027-01-01T00:00", "2027-02-01T00:00"):
+        ready()
+        clock.now = terms.moment(moment)
+        hub.clock.run_once()
+    hub.close()
+
+
+def test_eight_processes_on_postgresql_get_exactly_fifty_a_month_through(tmp_path: Path, postgres: EmptyDatabase) -> None:
+    """504 signals for one municipality at once, and three edges of a month: fifty each, in the order of arrival."""
+    (tmp_path / "url").write_text(postgres.url, encoding="utf-8")
+    in_processes(publish_and_turn_months, tmp_path / "home", 8)
+    ours = support.settings(tmp_path / "home").model_copy(update={"database_url": SecretStr(postgres.url)})
+    hub = open_hub(ours, clock=MovingClock(terms.moment("2027-02-01T00:00")))
+    with hub.database.read() as connection:
+        used = connection.execute(select(quota_usage.c.used).order_by(quota_usage.c.period)).scalars().all()
+        metered = deliveries.c.grant == hub.names.find(connection, "vaste-lasten.huur")
+        states = connection.execute(select(deliveries.c.state).where(metered).order_by(deliveries.c.signal)).scalars().all()
+    hub.close()
+    assert list(used) == [50] * 4
+    assert list(states) == [State.READY] * 200 + [State.WAITING] * 304, "not in the order of arrival"
 
 
 def balance(hub: Hub, published: int) -> None:
