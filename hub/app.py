@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from hub import codec, files, rulebook
+from hub.backends import checked_keys, database_of, keys_of, transport_of
 from hub.carryover import CarryOver, stranded
 from hub.client import NewSignal, Receipt, ReceiptError
 from hub.clock import Clock
@@ -21,7 +22,7 @@ from hub.domain import terms
 from hub.domain.loading import Loaded, load
 from hub.domain.registers import HUB
 from hub.errors import FaultsError, StopError, UsageError
-from hub.keys import Keys, load_keys
+from hub.keys import Keys
 from hub.relay import Relay
 from hub.router import Router
 from hub.rulebook import Rulebook, Rulebooks
@@ -29,10 +30,8 @@ from hub.storage.database import REVISION, Database
 from hub.storage.names import Names
 from hub.storage.tables import Outcome as Recorded
 from hub.storage.tables import counters, decisions
-from hub.storage.tables import keys as keys_table
 from hub.telemetry import log
 from hub.transport.base import IN, OUT, ROUTERS, Message
-from hub.transport.embedded import EmbeddedTransport
 from hub.work import Outcome
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from hub.domain.ruleset import RuleSet
     from hub.settings import HubSettings
     from hub.transport.base import Consumer, Record, Transport
-    from hub.transport.kafka import KafkaOptions
 
 BATCH: Final = 500
 
@@ -262,7 +260,7 @@ def incompatible(settings: HubSettings, ruleset: RuleSet) -> list[Fault]:
     try:
         if database.revision() != REVISION:
             return []  # what an older version of the hub stored is looked at after `upgrade`
-        names, keys = Names(database), _keys_of(settings)
+        names, keys = Names(database), keys_of(settings)
         with database.read() as connection:
             broken = rulebook.incompatible(connection, ruleset)
             if keys is None:
@@ -270,20 +268,6 @@ def incompatible(settings: HubSettings, ruleset: RuleSet) -> list[Fault]:
             return [*broken, *CarryOver(names, keys, system_clock).faults(connection, ruleset)]
     finally:
         database.close()
-
-
-def database_of(settings: HubSettings) -> Database:
-    """Return the database that the settings name, as it is."""
-    if settings.database_url is not None:
-        return Database(settings.database_url.get_secret_value())
-    return Database.embedded(settings.home)
-
-
-def _keys_of(settings: HubSettings) -> Keys | None:
-    """Return the keys of a home that has any, without making one."""
-    given = settings.master_key.get_secret_value() if settings.master_key is not None else None
-    folder = settings.home / "keys"
-    return load_keys(folder, given) if given is not None or any(folder.glob("*.key")) else None
 
 
 def name_faults(faults: Iterable[Fault], settings: HubSettings) -> list[Fault]:
@@ -311,14 +295,14 @@ def open_hub(settings: HubSettings, *, now: int | None = None, clock: Callable[[
     """
     home = settings.home
     _make_home(home)
-    given = _keys_of(settings)
+    given = keys_of(settings)
     database = database_of(settings)
     try:
         database.upgrade()
-        keys = _checked_keys(database, given, settings)
+        keys = checked_keys(database, given, settings)
         now_ms = clock or _clock(database, now)
         hub = Hub(database, keys, None, now_ms, settings.oin)
-        hub.with_transport(lambda names: _transport(settings, database, keys, names, now_ms))
+        hub.with_transport(lambda names: transport_of(settings, database, keys, names, now_ms))
         if adopt or hub.rulebooks.resume() is None:
             _take_up(hub, settings)
     except BaseException:
@@ -327,55 +311,12 @@ def open_hub(settings: HubSettings, *, now: int | None = None, clock: Callable[[
     return hub
 
 
-def _transport(settings: HubSettings, database: Database, keys: Keys, names: Names, now_ms: Callable[[], int]) -> Transport:
-    embedded = EmbeddedTransport(database, keys, names, settings.home / "locks", now_ms)
-    options = kafka_options(settings)
-    if options is None:
-        return embedded
-    from hub.transport.kafka import KafkaTransport  # noqa: PLC0415  (slow to import, and not needed on one machine)
-
-    return KafkaTransport(options, database.alone if settings.database_url is not None else embedded.alone)
-
-
-def kafka_options(settings: HubSettings) -> KafkaOptions | None:
-    """Return how to reach Kafka, or None for a hub without one."""
-    if settings.kafka_bootstrap is None:
-        return None
-    from hub.transport.kafka import KafkaOptions, scram  # noqa: PLC0415  (see _transport)
-
-    security = {}
-    if settings.kafka_user is not None:
-        password = settings.kafka_password.get_secret_value() if settings.kafka_password is not None else ""
-        security = scram(settings.kafka_user, password, settings.kafka_ca)
-    return KafkaOptions(settings.kafka_bootstrap, security, settings.kafka_instance, session_ms=settings.kafka_session_ms)
-
-
 def _make_home(home: Path) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as exc:
         msg = f"the home {home} cannot be made ({exc.strerror})"
         raise StopError(msg, "choose another with --home, or check the rights") from None
-
-
-def _checked_keys(database: Database, given: Keys | None, settings: HubSettings) -> Keys:
-    """Return the keys with which a database was written; a new one gets keys of its own."""
-    with database.read() as connection:
-        proofs = {row.version: row.proof for row in connection.execute(select(keys_table))}
-    given = given or _keys_of(settings)  # another process may have made them since: it does so before it writes their proof
-    if proofs and given is None:
-        msg = f"the keys of this home are missing from {settings.home / 'keys'}"
-        raise StopError(msg, "put them back; without them what is stored cannot be read")
-    keys = given or load_keys(settings.home / "keys", None)
-    for number, proof in proofs.items():
-        keys.check(number, proof)
-    fresh = keys.versions.keys() - proofs.keys()
-    if fresh:
-        with database.write() as connection:
-            known = set(connection.execute(select(keys_table.c.version)).scalars())
-            for number in fresh - known:
-                connection.execute(insert(keys_table).values(version=number, proof=keys.proof(number)))
-    return keys
 
 
 def _clock(database: Database, now: int | None) -> Callable[[], int]:

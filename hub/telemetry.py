@@ -25,6 +25,7 @@ EVENTS: Final[dict[str, frozenset[str]]] = {
     "terms_due": frozenset({"cases"}),
     "term_failed": frozenset({"process", "error"}),
     "erased": frozenset({"signals", "rejections", "cases"}),
+    "library_warned": frozenset({"library"}),
 }
 """Event -> the keys that it may carry."""
 
@@ -34,6 +35,13 @@ def _closed_list(_logger: object, _method: str, event: MutableMapping[str, Any])
     if allowed is None or not event.keys() - {"event", "level", "timestamp"} <= allowed:
         return {"event": "log_event_not_listed", "level": "error"}
     return event
+
+
+class _Libraries(logging.Handler):
+    """Says that a library had something to say, and not what: its texts hold what it likes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log.info("library_warned", library=record.name.partition(".")[0])
 
 
 def configure(level: str = "warning") -> None:
@@ -49,6 +57,9 @@ def configure(level: str = "warning") -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # standard error as it is when something is logged
         cache_logger_on_first_use=False,
     )
+    root = logging.getLogger()
+    if not any(isinstance(handler, _Libraries) for handler in root.handlers):
+        root.addHandler(_Libraries(logging.WARNING))
 
 
 log: Final[Any] = structlog.get_logger()

@@ -6,7 +6,7 @@ import contextlib
 
 import typer
 
-from hub.app import database_of
+from hub.backends import database_of
 from hub.cli.common import Context
 
 app = typer.Typer(no_args_is_help=True, help="The database.")

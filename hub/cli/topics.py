@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 import typer
 
-from hub.app import kafka_options, load_files
+from hub.app import load_files
+from hub.backends import kafka_options
 from hub.cli.common import JSON, Context, require_no_faults, show_json
 from hub.domain.registers import HUB
 from hub.errors import UsageError

@@ -191,7 +191,7 @@ class Member:
 
     def _taken(self, found: Mapping[TopicPartition, Sequence[Any]]) -> list[Record]:
         for partition, records in found.items():
-            if self._owned.from_.get(partition) is None:
+            if self._owned.from_.get(partition, 0) is None:  # else it was begun before, or has gone to another since
                 self._owned.from_[partition] = records[0].offset
         return _records(found)
 

@@ -10,8 +10,9 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from hub.app import Hub, kafka_options, open_hub
+from hub.app import Hub, open_hub
 from hub.app import MovingClock as Clock
+from hub.backends import kafka_options
 from hub.domain.registers import HUB
 from hub.errors import StopError
 from hub.settings import HubSettings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 from pathlib import Path
@@ -15,7 +16,7 @@ from hub.domain.registers import HUB
 from hub.settings import HubSettings
 from hub.storage.database import REVISION, Database
 from hub.storage.tables import metadata
-from hub.telemetry import EVENTS
+from hub.telemetry import EVENTS, configure
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,3 +71,17 @@ def test_nothing_of_a_registry_or_a_machine_is_committed() -> None:
     places = re.compile("|".join(["py" + r"pi\.org", "python" + "hosted", r"npm" + r"js\.", "/" + "work/", "/" + "root/"]))
     found = [name for name in listed if name and (ROOT / name).is_file() and places.search((ROOT / name).read_text(errors="replace"))]
     assert not found
+
+
+def test_what_a_library_says_is_told_by_its_name_only(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info")
+    try:
+        logging.getLogger("kafka.consumer").error("record of 999990019 could not be read")
+        logging.getLogger("kafka.consumer").info("nothing to hear of")
+    finally:
+        configure("critical")
+    said = capsys.readouterr().err
+    assert '"event": "library_warned"' in said
+    assert '"library": "kafka"' in said
+    assert "999990019" not in said
+    assert said.count("\n") == 1

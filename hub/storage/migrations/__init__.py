@@ -18,4 +18,6 @@ def upgrade(engine: Engine) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a large table takes as long as it takes
         command.upgrade(config, "head")
