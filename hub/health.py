@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any, Final
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
@@ -47,6 +48,13 @@ class Health:
         return [status.partition(" ")[2].lower().encode() + b"\n"]
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    """Answers each request in a thread, so that a slow `/metrics` holds up no `/live`."""
+
+    daemon_threads = True
+    block_on_close = False
+
+
 class _Quiet(WSGIRequestHandler):
     """Writes no access log: who asks is nobody's business, and the log has a form of its own."""
 
@@ -64,7 +72,7 @@ def served(health: Health, host: str, port: int | None) -> Iterator[int | None]:
         yield None
         return
     try:
-        server = make_server(host, port, health, handler_class=_Quiet)
+        server = make_server(host, port, health, server_class=_Server, handler_class=_Quiet)
     except OSError as exc:
         msg = f"the health port {port} cannot be opened ({exc.strerror})"
         raise StopError(msg, "choose another HUB_HEALTH_PORT") from None

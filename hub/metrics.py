@@ -5,6 +5,7 @@ Labels hold codes only: outcomes and reason codes, never a participant, a type o
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,6 @@ class _Queues(Collector):
                 refused = connection.execute(
                     select(func.count(), func.min(rejections.c.received_at)).where(rejections.c.state == int(Rejection.OPEN))
                 ).one()
-            lag = self._lag()
         except HubError:
             return
         depth = GaugeMetricFamily("hub_queue_depth", "Deliveries that are recorded and have not left.", labels=["state"])
@@ -93,7 +93,8 @@ class _Queues(Collector):
         yield GaugeMetricFamily("hub_oldest_unsent_seconds", "Age of the oldest delivery that could leave.", value=self._age(unsent))
         yield GaugeMetricFamily("hub_refused_open", "Refused signals that nobody has handled yet.", value=refused[0])
         yield GaugeMetricFamily("hub_oldest_refused_seconds", "Age of the oldest of those.", value=self._age(refused[1]))
-        yield GaugeMetricFamily("hub_consumer_lag", "Records on ingress topics that routers have yet to take.", value=lag)
+        with contextlib.suppress(HubError):
+            yield GaugeMetricFamily("hub_consumer_lag", "Records on ingress topics that routers have yet to take.", value=self._lag())
 
     def _age(self, since: int | None) -> float:
         return 0.0 if since is None else max(self._now_ms() - since, 0) / 1000

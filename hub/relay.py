@@ -16,6 +16,7 @@ from sqlalchemy import Row, bindparam, select
 from hub.codec import AVRO, frame
 from hub.domain import terms
 from hub.domain.registers import HUB
+from hub.errors import HubError
 from hub.keys import unseal
 from hub.placing import WITHDRAWN
 from hub.storage.tables import State, deliveries, keten_names, sequences, signals
@@ -54,16 +55,22 @@ class Relay:
     def run_once(self) -> int:
         """Send everything that is ready now. Returns how many deliveries left."""
         sent = 0
+        failed: HubError | None = None
         while recipients := self._recipients():
             before = sent
             for recipient in recipients:
-                with self.transport.alone(f"relay {recipient}") as mine:  # else another relay owns the recipient
-                    while mine and (count := self._send_batch(recipient)):
-                        sent += count
+                try:
+                    with self.transport.alone(f"relay {recipient}") as mine:  # else another relay owns the recipient
+                        while mine and (count := self._send_batch(recipient)):
+                            sent += count
+                except HubError as exc:  # such as a topic that is not there: no other recipient waits for it
+                    failed = failed or exc
             if sent == before:
                 break
         if sent:
             log.info("deliveries_sent", count=sent)
+        if failed is not None:
+            raise failed
         return sent
 
     def _recipients(self) -> list[int]:
@@ -145,7 +152,7 @@ class Relay:
         if earlier is not None:
             headers["ce_causationid" if headers["ce_type"] == WITHDRAWN else "ce_vervangt"] = str(uuid.UUID(bytes=earlier.delivery_id))
         if row.cause is not None and "ce_causationid" not in headers:
-            cause = self._known_as(connection, recipient, row.cause)
+            cause = self._known_as(connection, recipient, row.cause, row.sequence)
             if cause is not None:
                 headers["ce_causationid"] = cause
         payload = unseal(self.keys.data_key(row.sealed_key), row.payload)
@@ -171,10 +178,11 @@ class Relay:
             return self.keys.open_log(named.sealed_name).decode()
         return str(uuid.UUID(bytes=self.keys.keten_handle(recipient, keten)))
 
-    def _known_as(self, connection: Connection, recipient: str, signal: int) -> str | None:
+    def _known_as(self, connection: Connection, recipient: str, signal: int, sequence: int) -> str | None:
         """Return an earlier signal as this recipient knows it: its own signal_id, or what it received.
 
-        None if it neither sent nor received it: then it must not learn that there was one.
+        None if it neither sent nor received it: then it must not learn that there was one. Only what stands before this
+        delivery in its sequence counts, so that a repeat names the same.
         """
         row = connection.execute(select(signals.c.signal_id, signals.c.publisher).where(signals.c.id == signal)).one()
         if self.names.name(connection, row.publisher) == recipient:
@@ -182,7 +190,8 @@ class Relay:
         number = self.names.find(connection, recipient)
         received = connection.execute(
             select(deliveries.c.delivery_id)
-            .where(deliveries.c.signal == signal, deliveries.c.recipient == number, deliveries.c.state.in_(_RECEIVED))
+            .where(deliveries.c.signal == signal, deliveries.c.recipient == number, deliveries.c.state.in_(_RECEIVED),
+                   deliveries.c.sequence < sequence)
             .order_by(deliveries.c.id)
         ).scalars().first()  # fmt: skip
         return None if received is None else str(uuid.UUID(bytes=received))

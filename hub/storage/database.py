@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, func, select, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, PendingRollbackError, SQLAlchemyError
 
 from hub.errors import HubError, RetryLaterError, StopError
 from hub.storage import tables
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 REVISION: Final = "0002"
 """The newest migration; a test holds it against the migrations folder."""
-GONE: Final = (OperationalError, InterfaceError, PendingRollbackError)
+GONE: Final = (OperationalError, InterfaceError, InternalError, PendingRollbackError)
 """What a statement raises when the database itself cannot go on, whatever the statement was."""
 FRESH: Final = "fresh_names"
 """Where a write connection keeps the names that its transaction gave out."""

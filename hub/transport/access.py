@@ -50,7 +50,13 @@ def apply(options: KafkaOptions, plan: Plan, replicas: int = -1, *, dry_run: boo
     authorizer the brokers have no rights to hold against the plan: that is told too.
     """
     with _admin(options) as admin:
-        return [*_topics(admin, plan, replicas, dry_run=dry_run), *_rights(admin, plan, dry_run=dry_run)]
+        found = list(_topics(admin, plan, replicas, dry_run=dry_run))
+        try:
+            found += _rights(admin, plan, dry_run=dry_run)
+        except SecurityDisabledError:
+            if options.security:  # else nobody expects the brokers to know who is who
+                found.append(Difference("the brokers have no authorizer: anyone who reaches them may do anything", mended=False))
+        return found
 
 
 def _topics(admin: Any, plan: Plan, replicas: int, *, dry_run: bool) -> Iterator[Difference]:
@@ -75,11 +81,7 @@ def _topics(admin: Any, plan: Plan, replicas: int, *, dry_run: bool) -> Iterator
 
 
 def _rights(admin: Any, plan: Plan, *, dry_run: bool) -> Iterator[Difference]:
-    try:
-        there = _there(admin)
-    except SecurityDisabledError:
-        yield Difference("the brokers have no authorizer: anyone who reaches them may do anything", mended=False)
-        return
+    there = _there(admin)
     missing = [right for right in plan.rights if right not in there]
     if missing and not dry_run:
         failed = admin.create_acls([_acl(right) for right in missing])["failed"]

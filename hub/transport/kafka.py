@@ -38,6 +38,7 @@ _REFUSED: Final = (AuthorizationError, SaslAuthenticationFailedError)
 _FIRST: Final = 0
 """The partition of what the hub sends: one partition, so one order, also in a topic that has more."""
 _CLOSING_MS: Final = 5_000
+_BOOTSTRAP_MS: Final = 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +138,10 @@ class KafkaTransport:
     def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            with contextlib.suppress(KafkaError):
+            try:
                 producer.close(timeout=_CLOSING_MS / 1000)
+            except KafkaError:
+                producer._sender.force_close()  # noqa: SLF001  (its `close` waits first, and when that fails it closes nothing)
 
 
 class _Owned(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -167,6 +170,8 @@ class Member:
         self._options = options
         self._owned = _Owned()
         self._closed = self._joined = False
+        self._since: dict[TopicPartition, int] = {}
+        """Partition -> the first offset that was taken and is not committed yet."""
         self._consumer = KafkaConsumer(
             **connection(options), group_id=group, group_instance_id=options.instance, enable_auto_commit=False,
             auto_offset_reset="earliest", partition_assignment_strategy=[CooperativeStickyAssignor],
@@ -191,6 +196,7 @@ class Member:
 
     def _taken(self, found: Mapping[TopicPartition, Sequence[Any]]) -> list[Record]:
         for partition, records in found.items():
+            self._since.setdefault(partition, records[0].offset)
             if self._owned.from_.get(partition, 0) is None:  # else it was begun before, or has gone to another since
                 self._owned.from_[partition] = records[0].offset
         return _records(found)
@@ -209,16 +215,19 @@ class Member:
         if offsets:
             with translated():
                 self._consumer.commit(offsets, timeout_ms=self._options.session_ms)
+        for partition, committed in offsets.items():
+            if self._consumer.position(partition) > committed.offset:
+                self._since[partition] = committed.offset
+            else:
+                self._since.pop(partition, None)
 
     def rewind(self) -> None:
-        """Go back to what was committed last, or to the beginning."""
-        with translated():
-            for partition in self._consumer.assignment():
-                committed = self._consumer.committed(partition, timeout_ms=self._options.session_ms)
-                if committed is None:
-                    self._consumer.seek_to_beginning(partition)
-                else:
-                    self._consumer.seek(partition, committed)
+        """Go back to the first record that was taken and not committed. Asks no broker: it must not fail when all else did."""
+        held = self._consumer.assignment()
+        for partition, offset in self._since.items():
+            if partition in held:
+                self._consumer.seek(partition, offset)
+        self._since.clear()
 
     def close(self) -> None:
         """Leave the group; a member with a name of its own keeps its place for a while, to come back to."""
@@ -282,14 +291,18 @@ def _partitions(consumer: KafkaConsumer, prefix: str) -> list[TopicPartition]:
 
 def connection(options: KafkaOptions) -> dict[str, Any]:
     """Return how every client of kafka-python reaches the brokers."""
-    return {"bootstrap_servers": options.bootstrap, "client_id": "signaalhub", **options.security}
+    return {
+        "bootstrap_servers": options.bootstrap, "client_id": "signaalhub", "bootstrap_timeout_ms": _BOOTSTRAP_MS, **options.security
+    }  # fmt: skip
+
+
+def _message(one: Any) -> Message:
+    return Message(one.value or b"", {name: value or b"" for name, value in one.headers})  # a header may have no value at all
 
 
 def _records(found: Mapping[TopicPartition, Sequence[Any]]) -> list[Record]:
     return [
-        Record(partition.topic, partition.partition, one.offset, Message(one.value or b"", dict(one.headers)))
-        for partition, records in found.items()
-        for one in records
+        Record(partition.topic, partition.partition, one.offset, _message(one)) for partition, records in found.items() for one in records
     ]
 
 

@@ -156,8 +156,10 @@ class Books:
         assert known.keys() == self.sent.all.keys(), "a signal was lost, or is of nobody"
         assert self.sent.good <= set(stored), "a good signal was refused"
         assert unreadable == self.sent.bad, "a refusal was lost, or is kept twice"
-        twice = {signal_id for signal_id, count in known.items() if count > 1}
-        assert twice <= self.sent.repeated, "a signal is stored and refused"
+        twice = {signal_id for signal_id, count in known.items() if count > 1} - self.sent.repeated
+        first = {row.signal_id: row.received_at for row in self.rejections if row.signal_id in twice}
+        then = {row.signal_id: row.received_at for row in self.signals if row.signal_id in twice}
+        assert all(first.get(one, 0) <= then.get(one, -1) for one in twice), "a signal was refused after it was stored"
         assert len(set(refused)) == len(refused) - max(unreadable - 1, 0), "a refusal is kept twice"
         assert told == len(refused), "a refusal was not told, or told twice"
         self.figures.update(signals=len(stored), refused=len(refused), repeated=len(self.sent.repeated))
