@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from threading import Event, Thread
 from typing import ClassVar
 
 import pytest
 
 from hub.transport.base import Transport
 from hub.transport.kafka import KafkaOptions, KafkaTransport
-from tests.contract.transport_suite import Opening, TransportSuite
+from tests.contract.transport_suite import Opening, TransportSuite, messages, texts
 from tests.services.kafka.broker import Topics
 
 WAIT_MS, SESSION_MS = 100, 1_500
@@ -34,8 +35,34 @@ class TestKafka(TransportSuite):
     """The promises of `hub.transport.base`, kept by Apache Kafka."""
 
     attempts: ClassVar[int] = 25
-    repeats: ClassVar[bool] = True
 
     @pytest.fixture
     def opening(self, kafka: Topics) -> Opening:
         return partial(open_kafka, kafka.bootstrap)
+
+    def test_each_record_goes_to_one_member_of_a_group(self, transport: Transport, topic: str) -> None:
+        """Each member polls on its own, as processes do: in one thread they would wait for each other to join."""
+        sent = {f"{topic}{number}": [f"{number}-{i}" for i in range(4)] for number in range(6)}
+        for name, values in sent.items():
+            transport.send(name, messages(*values))
+        found: list[str] = []
+        enough = Event()
+
+        def work() -> None:
+            member = transport.consumer(f"{topic}group", topic)
+            while not enough.is_set():
+                records = member.poll(3)
+                member.commit(records)
+                found.extend(texts(records))
+                if len(set(found)) == 24:
+                    enough.set()
+
+        threads = [Thread(target=work, daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        assert enough.wait(120), "some records came to nobody"
+        for thread in threads:
+            thread.join()
+        first = list(dict.fromkeys(found))  # while a topic moves, a record may come twice
+        for values in sent.values():
+            assert [value for value in first if value in values] == values
