@@ -1,4 +1,4 @@
-"""The relay: recorded deliveries to the transport, in order, one recipient at a time.
+"""The relay: recorded deliveries to the transport, in order for each recipient, whom one relay serves at a time.
 
 A delivery gets its `sequence` at its first send, in a transaction of its own before anything
 leaves. A crash between sending and noting it sends again: the same id, sequence and bytes.
@@ -7,11 +7,13 @@ leaves. A crash between sending and noting it sends again: the same id, sequence
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, Select, bindparam, select, union_all
 
 from hub.codec import AVRO, frame
 from hub.domain import terms
@@ -33,6 +35,14 @@ if TYPE_CHECKING:
     from hub.transport.base import Transport
 
 BATCH: Final = 500
+_TOGETHER: Final = 25
+"""How many recipients are served at once."""
+_COLUMNS: Final = (
+    deliveries.c.id, deliveries.c.delivery_id, deliveries.c.recipient, deliveries.c.schema, deliveries.c.payload,
+    deliveries.c.at, deliveries.c.sequence, deliveries.c.about,
+    signals.c.type, signals.c.publisher, signals.c.keten, signals.c.cause,
+    signals.c.subject, signals.c.sealed_key, signals.c.erase_at,
+)  # fmt: skip
 _RECEIVED: Final = (int(State.READY), int(State.SENT))
 _READABLE_MS: Final = 7 * 86_400_000
 """A delivery can be read this long at least, also when its signal is due to be erased at once."""
@@ -58,13 +68,9 @@ class Relay:
         failed: HubError | None = None
         while recipients := self._recipients():
             before = sent
-            for recipient in recipients:
-                try:
-                    with self.transport.alone(f"relay {recipient}") as mine:  # else another relay owns the recipient
-                        while mine and (count := self._send_batch(recipient)):
-                            sent += count
-                except HubError as exc:  # such as a topic that is not there: no other recipient waits for it
-                    failed = failed or exc
+            for start in range(0, len(recipients), _TOGETHER):
+                count, error = self._serve(recipients[start : start + _TOGETHER])
+                sent, failed = sent + count, failed or error
             if sent == before:
                 break
         if sent:
@@ -77,54 +83,88 @@ class Relay:
         with self.database.read() as connection:
             return list(connection.execute(select(deliveries.c.recipient).where(deliveries.c.state == State.READY).distinct()).scalars())
 
-    def _send_batch(self, recipient: int) -> int:
-        with self.database.write() as connection:
-            batch = self._number(connection, recipient)
+    def _serve(self, recipients: Sequence[int]) -> tuple[int, HubError | None]:
+        """Send the next of each recipient that no other relay serves. Returns how many left, and what went wrong."""
+        owned = {f"relay {recipient}": recipient for recipient in recipients}
+        try:
+            with self.transport.alone(owned) as mine:
+                return self._send([owned[name] for name in sorted(mine)]) if mine else (0, None)
+        except HubError as exc:
+            return 0, exc
+
+    def _send(self, recipients: Sequence[int]) -> tuple[int, HubError | None]:
+        try:
+            return self._send_batch(recipients), None
+        except HubError as exc:
+            if len(recipients) <= 1:
+                return 0, exc
+        failed = None
+        sent = 0
+        for recipient in recipients:  # such as a topic that is not there: no other recipient waits for it
+            count, error = self._send([recipient])
+            sent, failed = sent + count, failed or error
+        return sent, failed
+
+    def _send_batch(self, recipients: Sequence[int]) -> int:
+        """Send the next deliveries of recipients together: one wait for the database and one for the brokers serve them all."""
+        with self.database.write(beside=True) as connection:
+            batch = self._numbered(connection, recipients)
         if not batch:
             return 0
+        messages: dict[str, list[Message]] = defaultdict(list)
         with self.database.read() as connection:
-            name = self.names.name(connection, recipient)
-            messages = [self._message(connection, name, row) for row in batch]
-        self.transport.send(OUT + name, messages)
-        with self.database.write() as connection:
+            for row in batch:
+                name = self.names.name(connection, row.recipient)
+                messages[OUT + name].append(self._message(connection, name, row))
+        self.transport.send_all(messages)
+        last = {row.recipient: row.sequence for row in batch}
+        with self.database.write(beside=True) as connection:
             connection.execute(
-                deliveries.update().where(deliveries.c.id == bindparam("sent")).values(state=int(State.SENT), sent_at=self.now_ms()),
-                [{"sent": row.id} for row in batch],
+                deliveries.update().where(deliveries.c.id == bindparam("left")).values(state=int(State.SENT), sent_at=self.now_ms()),
+                [{"left": row.id} for row in batch],
+            )
+            connection.execute(
+                sequences.update().where(sequences.c.recipient == bindparam("to")).values(sent=bindparam("place")),
+                [{"to": recipient, "place": place} for recipient, place in last.items()],
             )
         return len(batch)
 
-    def _number(self, connection: Connection, recipient: int) -> list[_Delivery]:
-        """Give each delivery of the next batch its place in the recipient's sequence, once."""
-        ready = (deliveries.c.recipient == recipient, deliveries.c.state == State.READY)
-        fresh = connection.execute(
-            select(deliveries.c.id).where(*ready, deliveries.c.sequence.is_(None)).order_by(deliveries.c.id).limit(BATCH)
-        ).scalars().all()  # fmt: skip
-        if fresh:
-            last = connection.execute(select(sequences.c.last).where(sequences.c.recipient == recipient)).scalar()
-            if last is None:
-                connection.execute(sequences.insert().values(recipient=recipient, last=len(fresh)))
-            else:
-                connection.execute(sequences.update().where(sequences.c.recipient == recipient).values(last=last + len(fresh)))
-            connection.execute(
-                deliveries.update().where(deliveries.c.id == bindparam("fresh")).values(sequence=bindparam("place")),
-                [{"fresh": id_, "place": (last or 0) + i} for i, id_ in enumerate(fresh, 1)],
-            )
-        columns = (
-            deliveries.c.id, deliveries.c.delivery_id, deliveries.c.schema, deliveries.c.payload,
-            deliveries.c.at, deliveries.c.sequence, deliveries.c.about,
-            signals.c.type, signals.c.publisher, signals.c.keten, signals.c.cause,
-            signals.c.subject, signals.c.sealed_key, signals.c.erase_at,
-        )  # fmt: skip
-        joined = deliveries.join(signals, signals.c.id == deliveries.c.signal)
+    def _numbered(self, connection: Connection, recipients: Sequence[int]) -> list[_Delivery]:
+        """Return the next deliveries of each recipient in the order of its sequence, in which each gets its place once."""
+        known = {row.recipient: row for row in connection.execute(select(sequences).where(sequences.c.recipient.in_(recipients)))}
+        limit = max(1, BATCH // len(recipients))
+        behind = {recipient for recipient, row in known.items() if row.sent < row.last}
+        heads = [_head(recipient, limit, behind=recipient in behind) for recipient in recipients]
+        found = connection.execute(union_all(*heads)).all()
+        if not found:
+            return []
+        last: dict[int, int] = {}
+        places = []
+        for row in sorted((row for row in found if row.sequence is None), key=attrgetter("id")):
+            before = last.get(row.recipient) or (known[row.recipient].last if row.recipient in known else 0)
+            last[row.recipient] = before + 1
+            places.append({"fresh": row.id, "place": before + 1})
+        if places:
+            connection.execute(deliveries.update().where(deliveries.c.id == bindparam("fresh")).values(sequence=bindparam("place")), places)
+        self._note(connection, last, known)
         return list(
             connection.execute(
-                select(*columns)
-                .select_from(joined)
-                .where(*ready, deliveries.c.sequence.is_not(None))
-                .order_by(deliveries.c.sequence)
-                .limit(BATCH)
+                select(*_COLUMNS)
+                .select_from(deliveries.join(signals, signals.c.id == deliveries.c.signal))
+                .where(deliveries.c.id.in_([row.id for row in found]))
+                .order_by(deliveries.c.recipient, deliveries.c.sequence)
             )
         )
+
+    @staticmethod
+    def _note(connection: Connection, last: Mapping[int, int], known: Collection[int]) -> None:
+        """Store up to where the sequences are given out."""
+        new = [{"recipient": recipient, "last": place} for recipient, place in last.items() if recipient not in known]
+        longer = [{"to": recipient, "place": place} for recipient, place in last.items() if recipient in known]
+        if new:
+            connection.execute(sequences.insert(), new)
+        if longer:
+            connection.execute(sequences.update().where(sequences.c.recipient == bindparam("to")).values(last=bindparam("place")), longer)
 
     def _message(self, connection: Connection, recipient: str, row: _Delivery) -> Message:
         view = self.rulebooks.view(row.schema)
@@ -195,6 +235,22 @@ class Relay:
             .order_by(deliveries.c.id)
         ).scalars().first()  # fmt: skip
         return None if received is None else str(uuid.UUID(bytes=received))
+
+
+def _head(recipient: int, limit: int, *, behind: bool) -> Select[Any]:
+    """Select the next deliveries of a recipient.
+
+    What has a place and is not known to have left goes first, in its order: the relay that gave the place did not come to note more.
+    Only who is `behind` has such, so that a long queue need not be sorted for nobody.
+    """
+    order = (deliveries.c.sequence.is_(None), deliveries.c.sequence, deliveries.c.id) if behind else (deliveries.c.id,)
+    found = (
+        select(deliveries.c.id, deliveries.c.recipient, deliveries.c.sequence)
+        .where(deliveries.c.recipient == recipient, deliveries.c.state == State.READY)
+        .order_by(*order)
+        .limit(limit)
+    )
+    return select(found.subquery())
 
 
 def _traceparent(delivery_id: bytes) -> str:

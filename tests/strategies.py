@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -60,6 +60,11 @@ class Wire:
         """Keep the messages."""
         self.topics.setdefault(topic, []).extend(messages)
 
+    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> None:
+        """Keep the messages."""
+        for topic, ones in messages.items():
+            self.send(topic, ones)
+
     def lag(self, group: str, prefix: str) -> int:
         """Nobody reads here."""
         raise NotImplementedError
@@ -75,9 +80,9 @@ class Wire:
         """Keep everything."""
         return 0
 
-    def alone(self, _name: str) -> AbstractContextManager[bool]:
+    def alone(self, names: Collection[str]) -> AbstractContextManager[frozenset[str]]:
         """Nobody else is here."""
-        return nullcontext(True)  # noqa: FBT003
+        return nullcontext(frozenset(names))
 
     def delivered(self) -> Iterator[tuple[str, Message]]:
         """Yield every delivery with its recipient."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,12 +12,12 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 
 from hub.errors import HubError, RetryLaterError, StopError
 from hub.storage import tables
-from hub.storage.engines import open_engines
+from hub.storage.engines import BESIDE, open_engines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The newest migration; a test holds it against the migrations folder."""
 GONE: Final = (OperationalError, InterfaceError, InternalError, PendingRollbackError)
 """What a statement raises when the database itself cannot go on, whatever the statement was."""
@@ -32,6 +32,7 @@ class Database:
         self.url = url
         self._on_commit: list[Callable[[dict[str, int]], None]] = []
         self._writer, self._reader = open_engines(url)
+        self._writer_beside = self._writer.execution_options(**{BESIDE: True})
 
     @classmethod
     def embedded(cls, folder: Path) -> Database:
@@ -48,14 +49,16 @@ class Database:
         self._on_commit.append(keep)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, beside: bool = False) -> Iterator[Connection]:
         """A transaction that commits when the block ends and is undone when it raises.
+
+        With `beside` it waits for no other on PostgreSQL: for who touches rows that nobody else changes meanwhile.
 
         Raises RetryLaterError (busy, full, unreachable) or StopError (damaged); then nothing of
         the block is stored.
         """
         fresh: dict[str, int] = {}
-        with _translated(), self._writer.begin() as connection:
+        with _translated(), (self._writer_beside if beside else self._writer).begin() as connection:
             connection.info[FRESH] = fresh
             yield connection
         for keep in self._on_commit:
@@ -68,19 +71,20 @@ class Database:
             yield connection
 
     @contextmanager
-    def alone(self, name: str) -> Iterator[bool]:
-        """Say whether this process is the only one in a block of this name, on any machine. PostgreSQL only.
+    def alone(self, names: Collection[str]) -> Iterator[frozenset[str]]:
+        """Say of which of these names this process is the only one in a block, on any machine. PostgreSQL only.
 
-        The server gives the lock back when the process or its connection dies.
+        The server gives the locks back when the process or its connection dies.
         """
-        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+        keys = {int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True): name for name in names}
         with _translated(), self._reader.connect() as connection:
-            held = bool(connection.execute(select(func.pg_try_advisory_lock(key))).scalar())
+            tried = select(*(func.pg_try_advisory_lock(key) for key in keys))
+            held = [key for key, taken in zip(keys, connection.execute(tried).one(), strict=True) if taken]
             try:
-                yield held
+                yield frozenset(keys[key] for key in held)
             finally:
                 if held and not connection.invalidated:
-                    connection.execute(select(func.pg_advisory_unlock(key)))
+                    connection.execute(select(*(func.pg_advisory_unlock(key) for key in held)))
 
     def revision(self) -> str | None:
         """Return the schema revision of the database, or None if it is new."""

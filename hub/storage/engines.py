@@ -2,7 +2,8 @@
 
 One write transaction runs at a time: that is what makes quota exact, cases safe and row ids go up in the order of commits.
 SQLite gives this with BEGIN IMMEDIATE, because its default loses updates between a read and a write. PostgreSQL gives it
-with one advisory lock that the transaction holds to its end, also when its process dies. The reader never begins a
+with one advisory lock that the transaction holds to its end, also when its process dies. A relay goes beside it: it numbers and
+marks what is committed, of recipients that it alone serves. The reader never begins a
 transaction: on SQLite a forgotten read would lock every writer out, on PostgreSQL it would hold back the vacuum.
 """
 
@@ -26,6 +27,8 @@ _PRAGMAS: Final = (
     "cache_size=-65536",
     "temp_store=MEMORY",
 )
+BESIDE: Final = "hub_beside"
+"""The execution option of a write that may go on beside the one writer."""
 _WRITERS: Final = 0x5349474E41414C48
 """The advisory lock of writers: one a database."""
 _SERVER: Final = {
@@ -77,4 +80,6 @@ def _prepare(connection: Any, _record: object) -> None:
 
 
 def _alone(connection: Connection) -> None:
+    if connection.get_execution_options().get(BESIDE):
+        return
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")

@@ -181,7 +181,9 @@ sequences = Table(
     "sequences", metadata,
     Column("recipient", Integer, primary_key=True, autoincrement=False),
     Column("last", _Key, nullable=False),
+    Column("sent", _Key, nullable=False, server_default="0"),
 )  # fmt: skip
+"""The last place that was given out, and the last that is known to have left: between them stands what must be sent again."""
 
 quota_usage = Table(
     "quota_usage", metadata,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -71,8 +71,12 @@ class Transport(Protocol):
         """
         ...
 
-    def alone(self, name: str) -> AbstractContextManager[bool]:
-        """Say whether this process is the only one in a block of this name; false if another is in it."""
+    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> None:
+        """Append messages to several topics, as `send` does to one: quicker than one topic after another."""
+        ...
+
+    def alone(self, names: Collection[str]) -> AbstractContextManager[frozenset[str]]:
+        """Say of which of these names this process is the only one in a block; not of those that another is in."""
         ...
 
     def expire(self) -> int:

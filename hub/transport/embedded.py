@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, insert, select
@@ -44,27 +44,32 @@ class EmbeddedTransport:
 
     def send(self, topic: str, messages: Sequence[Message]) -> None:
         """Append messages in one transaction."""
-        if not messages:
-            return
+        self.send_all({topic: messages})
+
+    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> None:
+        """Append messages to several topics in one transaction."""
         now = self._now_ms()
-        sealed = [self._keys.seal_log(_pack(message)) for message in messages]
+        sealed = [(topic, one.expires_ms, self._keys.seal_log(_pack(one))) for topic, ones in messages.items() for one in ones]
+        if not sealed:
+            return
         with self._database.write() as connection:
-            number = self._names.id(connection, _PREFIX + topic)
             rows = [
-                {"topic": number, "at": now, "expires": message.expires_ms or now + _KEPT_MS, "sealed": item}
-                for message, item in zip(messages, sealed, strict=True)
+                {"topic": self._names.id(connection, _PREFIX + topic), "at": now, "expires": expires or now + _KEPT_MS, "sealed": item}
+                for topic, expires, item in sealed
             ]
             connection.execute(insert(log_records), rows)
 
     @contextlib.contextmanager
-    def alone(self, name: str) -> Iterator[bool]:
-        """Hold a lock file while in the block."""
-        descriptor = try_lock(self._locks, name)
-        try:
-            yield descriptor is not None
-        finally:
-            if descriptor is not None:
-                os.close(descriptor)
+    def alone(self, names: Collection[str]) -> Iterator[frozenset[str]]:
+        """Hold a lock file for each while in the block."""
+        with contextlib.ExitStack() as held:
+            mine = []
+            for name in names:
+                descriptor = try_lock(self._locks, name)
+                if descriptor is not None:
+                    held.callback(os.close, descriptor)
+                    mine.append(name)
+            yield frozenset(mine)
 
     def expire(self) -> int:
         """Delete what is past its time, and on ingress topics has been read."""

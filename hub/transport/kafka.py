@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,7 +71,7 @@ def scram(user: str, password: str, ca: Path | None) -> dict[str, Any]:
 class KafkaTransport:
     """Implements `Transport` on a Kafka cluster."""
 
-    def __init__(self, options: KafkaOptions, alone: Callable[[str], AbstractContextManager[bool]]) -> None:
+    def __init__(self, options: KafkaOptions, alone: Callable[[Collection[str]], AbstractContextManager[frozenset[str]]]) -> None:
         self._options = options
         self._alone = alone
         self._producer: KafkaProducer | None = None
@@ -82,12 +82,20 @@ class KafkaTransport:
 
         When it raises, the first of them may be there: sent again they are repeats with the same bytes.
         """
-        if not messages:
+        self.send_all({topic: messages})
+
+    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> None:
+        """Append messages to several topics, and wait once for all of them."""
+        if not any(messages.values()):
             return
         with translated():
             producer = self._open_producer()
             try:
-                sent = [producer.send(topic, value=m.value, partition=_FIRST, headers=list(m.headers.items())) for m in messages]
+                sent = [
+                    producer.send(topic, value=one.value, partition=_FIRST, headers=list(one.headers.items()))
+                    for topic, ones in messages.items()
+                    for one in ones
+                ]
                 producer.flush(timeout=(self._options.deliver_ms + _CLOSING_MS) / 1000)  # by then each is there or given up
                 for one in sent:
                     one.get(timeout=0)
@@ -95,9 +103,9 @@ class KafkaTransport:
                 self._drop_producer()  # what it still holds must not go out after what is sent next
                 raise
 
-    def alone(self, name: str) -> AbstractContextManager[bool]:
-        """Say whether this process is the only one in a block of this name."""
-        return self._alone(name)
+    def alone(self, names: Collection[str]) -> AbstractContextManager[frozenset[str]]:
+        """Say of which of these names this process is the only one in a block."""
+        return self._alone(names)
 
     def expire(self) -> int:
         """Nothing: the brokers drop what is past the retention of its topic."""

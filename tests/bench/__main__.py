@@ -35,7 +35,7 @@ from hub.storage.database import Database
 from hub.storage.rows import Inserts
 from hub.storage.tables import decisions, deliveries, signals
 from hub.telemetry import configure
-from tests.bench.world import BATCH, TYPE, opened, records
+from tests.bench.world import BATCH, TYPE, melder, opened, records
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 SAMPLE: Final = 20_000
@@ -172,7 +172,7 @@ def decision_us(hub: Hub) -> float:
     rules = book.ruleset.types[TYPE]
     event = next(records(hub, 1))
     data = read_avro(rules.wire, unframe(event.body)[1])
-    publisher = book.ruleset.participants.find("melder")
+    publisher = book.ruleset.participants.find(melder())
     if publisher is None:
         sys.exit("no publisher")
     signal = Signal(rules, publisher, "x", bytes(16), hub.now_ms(), data, b"", "0344")

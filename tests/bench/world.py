@@ -15,7 +15,7 @@ from hub.settings import HubSettings
 
 TYPE: Final = "nl.bench.melding.v1"
 PUBLISHER: Final = "melder"
-SOURCE: Final = f"urn:nld:oin:00000099000000070000:systeem:{PUBLISHER}"
+MUNICIPALITY: Final = "0344"
 BATCH: Final = 500
 _FIELDS: Final[list[dict[str, Any]]] = [
     {"name": "gemeentecode", "type": "string", "format": "gemeentecode", "privacy": "organisation"},
@@ -71,7 +71,7 @@ def write_rules(folder: Path, grants: int, *, process: bool = False) -> None:
     if process:
         flow["processes"] = [PROCESS]
     participants = [
-        {"id": PUBLISHER, "name": "Melder", "oin": "00000099000000070000"},
+        {"id": PUBLISHER, "name": "Melder", "per_municipality": "all", "oin": "0000009900000007{gemeentecode}"},
         {"id": "toeslagen", "name": "Toeslagen", "oin": "00000099000000010000", "government": True},
         {"id": "schuldhulp", "name": "Schuldhulp", "per_municipality": "all", "oin": "0000009900000011{gemeentecode}"},
     ]
@@ -96,19 +96,27 @@ def bsn(number: int) -> str:
     raise ValueError
 
 
-def records(hub: Hub, count: int) -> Iterator[Received]:
+def melder(municipality: str = MUNICIPALITY) -> str:
+    """Return the participant that publishes in a municipality."""
+    return f"{PUBLISHER}.{municipality}"
+
+
+def records(hub: Hub, count: int, municipality: str = MUNICIPALITY) -> Iterator[Received]:
     """Yield events in Kafka binary mode, each of its own content."""
     book = hub.rulebooks.current
+    source = f"urn:nld:oin:0000009900000007{municipality}:systeem:{melder(municipality)}"
     wire, schema_id = book.ruleset.types[TYPE].wire, book.contract_ids[TYPE]
     for i in range(count):
         data = {
-            "gemeentecode": "0344", "bsn": bsn(i), "achternaam": f"Jansen-{i}", "voorletters": "A.B.",
+            "gemeentecode": municipality, "bsn": bsn(i), "achternaam": f"Jansen-{i}", "voorletters": "A.B.",
             "geboortedatum": 3_000 + i % 9_000, "postcode": f"{1000 + i % 8000}AB", "huisnummer": 1 + i % 200, "huisletter": None,
             "huisnummertoevoeging": None, "bedrag_cent": 50_000 + i, "crisis": False, "soort": "EEN",
             "betrokkene_geinformeerd": "JA", "contactrol": "incasso",
         }  # fmt: skip
         headers = {
-            "ce_specversion": "1.0", "ce_id": str(uuid.UUID(bytes=os.urandom(16), version=4)), "ce_source": SOURCE, "ce_type": TYPE,
+            "ce_specversion": "1.0", "ce_id": str(uuid.UUID(bytes=os.urandom(16), version=4)), "ce_source": source, "ce_type": TYPE,
             "ce_time": "2026-11-02T09:00:00Z", "content-type": AVRO,
         }  # fmt: skip
-        yield Received(PUBLISHER, frame(schema_id, write_avro(wire, data)), {name: value.encode() for name, value in headers.items()})
+        yield Received(
+            melder(municipality), frame(schema_id, write_avro(wire, data)), {name: value.encode() for name, value in headers.items()}
+        )

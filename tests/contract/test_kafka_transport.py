@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from threading import Event, Thread
@@ -18,9 +18,9 @@ from tests.services.kafka.broker import Topics
 WAIT_MS, SESSION_MS = 100, 1_500
 
 
-def no_other(_name: str) -> AbstractContextManager[bool]:
+def no_other(names: Collection[str]) -> AbstractContextManager[frozenset[str]]:
     """Say that there is no other process: the suite has no locks."""
-    return nullcontext(enter_result=True)
+    return nullcontext(frozenset(names))
 
 
 @contextmanager

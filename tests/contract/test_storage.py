@@ -125,13 +125,20 @@ def test_upgrading_twice_changes_nothing(database: Database) -> None:
     assert count(database, "n") == 1
 
 
-def test_a_filled_database_of_the_first_version_is_brought_up_to_date_with_what_is_in_it(address: str) -> None:
+def older(address: str, revision: str) -> Database:
+    """Return a database as an older version of the hub made it."""
     database = Database(address)
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     with database._writer.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(config, revision)
+    return database
+
+
+def test_a_filled_database_of_the_first_version_is_brought_up_to_date_with_what_is_in_it(address: str) -> None:
+    database = older(address, "0001")
+    with database.write() as connection:
         held = MetaData()
         held.reflect(connection)
         rows = {"names": {"id": 1, "name": "toeslagen"}, "counters": {"name": "signals", "value": 1},
@@ -147,6 +154,43 @@ def test_a_filled_database_of_the_first_version_is_brought_up_to_date_with_what_
             (stored,) = connection.execute(select(tables.metadata.tables[name])).mappings()
             assert {column: stored[column] for column in row} == row
         assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), tables.metadata) == []
+    database.close()
+
+
+def test_of_two_only_one_is_alone_and_what_it_does_not_ask_for_is_left_to_the_other(postgres: EmptyDatabase) -> None:
+    one, other = Database(postgres.url), Database(postgres.url)
+    with one.alone(["a", "b"]) as first:
+        assert first == {"a", "b"}
+        with other.alone(["b", "c"]) as second:
+            assert second == {"c"}
+    with other.alone(["a", "b"]) as second:
+        assert second == {"a", "b"}
+    one.close()
+    other.close()
+
+
+def test_who_writes_beside_the_writer_does_not_wait_for_it(postgres: EmptyDatabase) -> None:
+    database = Database(postgres.url)
+    database.create()
+    with database.write() as connection:
+        connection.execute(insert(tables.sequences).values(recipient=1, last=1))
+        with database.write(beside=True) as second:
+            second.execute(insert(tables.sequences).values(recipient=2, last=1))
+    with database.read() as connection:
+        assert set(connection.execute(select(tables.sequences.c.recipient)).scalars()) == {1, 2}
+    database.close()
+
+
+def test_what_was_numbered_before_and_had_not_left_stands_behind_what_is_sent(address: str) -> None:
+    database = older(address, "0002")
+    with database.write() as connection:
+        connection.exec_driver_sql("INSERT INTO sequences (recipient, last) VALUES (1, 7), (2, 3)")
+        for number, recipient, state, place in ((1, 1, 2, 5), (2, 1, 1, 6), (3, 1, 1, 7), (4, 1, 1, None), (5, 2, 2, 3)):
+            row = {"id": number, "recipient": recipient, "state": state, "sequence": place}
+            connection.execute(insert(tables.deliveries).values(delivery_id=bytes(16), signal=1, grant=1, at=0, **row))
+    database.upgrade()
+    with database.read() as connection:
+        assert connection.execute(select(tables.sequences).order_by(tables.sequences.c.recipient)).all() == [(1, 7, 5), (2, 3, 3)]
     database.close()
 
 

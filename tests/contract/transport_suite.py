@@ -109,6 +109,13 @@ class TransportSuite(ABC):
         assert offsets == sorted(set(offsets))
         assert {record.topic for record in records} == {topic}
 
+    def test_what_is_sent_to_several_topics_at_once_keeps_its_order_in_each(self, transport: Transport, topic: str) -> None:
+        transport.send_all({f"{topic}a": messages("1", "2"), f"{topic}b": messages("3"), f"{topic}c": []})
+        transport.send_all({f"{topic}b": messages("4", "5")})
+        records = self.read(transport.consumer(None, topic))
+        found = {name: texts([record for record in records if record.topic == name]) for name in {record.topic for record in records}}
+        assert found == {f"{topic}a": ["1", "2"], f"{topic}b": ["3", "4", "5"]}
+
     @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])
     @given(
         sent=st.lists(

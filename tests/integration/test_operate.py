@@ -93,8 +93,8 @@ def test_a_process_is_live_and_ready_and_not_ready_without_its_database() -> Non
 
 def test_the_database_is_brought_up_to_date_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cli = Cli(tmp_path / "home", monkeypatch)
-    assert "is at revision 0002, and was at none" in cli("db", "upgrade").out
-    assert cli("db", "upgrade").out == "the database is at revision 0002\n"
+    assert "is at revision 0003, and was at none" in cli("db", "upgrade").out
+    assert cli("db", "upgrade").out == "the database is at revision 0003\n"
 
 
 @pytest.mark.parametrize("command", ["up", "router", "relay", "clock", "api"])

@@ -1,0 +1,188 @@
+"""What the hub does on Kafka and PostgreSQL, side by side in one run on the same broker, server and records."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from hub.codec import read_avro, unframe
+from hub.domain.view import parse_wire
+from hub.transport.base import IN, OUT
+from tests.bench.stage import MUNICIPALITIES, Process, Span, Stage, Watch, stage
+from tests.bench.world import melder, records
+from tests.services.waiting import until
+
+SAMPLE: Final = 40_000
+EDGE: Final = 4_000
+"""Left out at the beginning of a sample, while processes start, and at its end, while they run dry."""
+ROUNDS: Final = 3
+PER_SECOND: Final = 200
+SECONDS: Final = 30
+MEMORY: Final = 300_000
+STEP: Final = 25_000
+WITHIN: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds, at a fixed number of signals a second."""
+
+    p50: float
+    p99: float
+    generator_p99: float
+    """From the moment that a signal was due to be sent until the broker had it."""
+
+
+def _span(stage: Stage, processes: list[Process], done: Any, base: int) -> Span:
+    """Watch the middle of a sample that begins at `base`."""
+    until(lambda: done() >= base + EDGE, within=WITHIN, what="the beginning of a sample")
+    first = done()
+    with Watch(stage, processes) as watch:
+        until(lambda: done() >= base + SAMPLE - 2 * EDGE, within=WITHIN, what="the end of a sample")
+        last = done()
+    until(lambda: done() >= base + SAMPLE, within=WITHIN, what="the rest of a sample")
+    return watch.span(last - first)
+
+
+def bare(stage: Stage) -> Span:
+    """Let the bare loop take what is on the topics."""
+    with stage.bare_loop() as processes:
+        return _span(stage, processes, stage.bare_done, 0)
+
+
+def routers(stage: Stage, count: int, *, what: str = "hub", relay: bool = False) -> Span:
+    """Let routers take what is on the topics; with a relay, until all of it has left."""
+    base = stage.given - SAMPLE
+    with stage.running(*["router"] * count, *["relay"] * relay, what=what) as processes:
+        if not relay:
+            return _span(stage, processes, stage.stored, base)
+        return _span(stage, processes, lambda: stage.sent // 2, base)
+
+
+def throughput(stage: Stage) -> dict[str, list[Span]]:
+    """Bare loop, one router, one with its relay, two routers, one without cipher: in turns, each on as many fresh records."""
+    found: dict[str, list[Span]] = {name: [] for name in ("bare", "one", "relayed", "two", "plain")}
+    for _ in range(ROUNDS):
+        stage.give(SAMPLE)
+        found["bare"].append(bare(stage))
+        found["one"].append(routers(stage, 1))
+        drain(stage)
+        stage.give(SAMPLE)
+        found["relayed"].append(routers(stage, 1, relay=True))
+        stage.give(SAMPLE)
+        found["two"].append(routers(stage, 2))
+        stage.give(SAMPLE)
+        found["plain"].append(routers(stage, 1, what="plain"))
+        drain(stage)
+    return found
+
+
+def drain(stage: Stage) -> None:
+    """Let everything leave, so that no measurement pays for another."""
+    with stage.running("relay"):
+        until(lambda: stage.sent >= 2 * stage.stored(), within=WITHIN, what="the relay")
+
+
+def memory(stage: Stage) -> list[tuple[int, float]]:
+    """Return (signals, resident MiB of a router) while 300,000 signals go through one process."""
+    base, points = stage.stored(), []
+    with stage.running("router") as (router,):
+        for done in range(STEP, MEMORY + 1, STEP):
+            stage.give(STEP)
+            until(lambda done=done: stage.stored() >= base + done, within=WITHIN, what="the router")  # type: ignore[misc]
+            points.append((done, router.mib))
+    return points
+
+
+def latency(stage: Stage) -> Latency:
+    """Publish at a fixed rate for a while, and note when each delivery reaches its reader. Open loop: who is late does not send less."""
+    count = PER_SECOND * SECONDS
+    each = count // len(MUNICIPALITIES)
+    events = [event for turn in zip(*(records(stage.hub, each, code) for code in MUNICIPALITIES), strict=True) for event in turn]
+    with stage.running("router", "relay"):
+        stage.give(len(MUNICIPALITIES))
+        until(lambda: stage.sent >= 2 * stage.given, within=WITHIN, what="the processes")
+        reader = _Reader(stage)
+        due, acknowledged = _published(stage, events)
+        until(lambda: len(reader.seen) >= count, within=60, what="the deliveries")
+        reader.close()
+    late = sorted((reader.seen[key] - at) * 1000 for key, at in due.items())
+    own = sorted((at - due[key]) * 1000 for key, at in acknowledged.items())
+    return Latency(statistics.median(late), _p99(late), _p99(own))
+
+
+def _p99(values: list[float]) -> float:
+    return values[int(len(values) * 0.99)]
+
+
+def _published(stage: Stage, events: list[Any]) -> tuple[dict[bytes, float], dict[bytes, float]]:
+    producer = KafkaProducer(bootstrap_servers=stage.bootstrap, acks="all", linger_ms=0)
+    due: dict[bytes, float] = {}
+    acknowledged: dict[bytes, float] = {}
+    begin = time.perf_counter() + 1
+    for number, event in enumerate(events):
+        at = begin + number / PER_SECOND
+        time.sleep(max(0.0, at - time.perf_counter()))
+        key = _key(event.body, stage.wire)
+        due[key] = at
+        sent = producer.send(
+            IN + melder(event.participant.rpartition(".")[2]), event.body, partition=0, headers=list(event.headers.items())
+        )
+        sent.add_callback(lambda _, key=key: acknowledged.setdefault(key, time.perf_counter()))
+    producer.flush()
+    producer.close()
+    return due, acknowledged
+
+
+def _key(body: bytes, wire: Any) -> bytes:
+    """Return what tells a signal from others in each of its deliveries."""
+    data = read_avro(wire, unframe(body)[1])
+    return f"{data['gemeentecode']} {data['bsn']}".encode()
+
+
+class _Reader:
+    """Reads the deliveries of one recipient as a client does, and notes when each came."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.seen: dict[bytes, float] = {}
+        self._wire: dict[int, Any] = {}
+        self._stage = stage
+        self._stop = threading.Event()
+        self._consumer = KafkaConsumer(bootstrap_servers=stage.bootstrap, enable_auto_commit=False)
+        place = TopicPartition(f"{OUT}toeslagen", 0)
+        self._consumer.assign([place])
+        self._consumer.seek_to_end(place)
+        self._consumer.position(place)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while not self._stop.is_set():
+            found = self._consumer.poll(timeout_ms=100)
+            now = time.perf_counter()
+            for record in itertools.chain(*found.values()):
+                schema, _ = unframe(record.value)
+                if schema not in self._wire:
+                    self._wire[schema] = parse_wire(self._stage.hub.rulebooks.view(schema))
+                self.seen.setdefault(_key(record.value, self._wire[schema]), now)
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._stop.set()
+        self._thread.join()
+        self._consumer.close(autocommit=False)
+
+
+def measured() -> dict[str, Any]:
+    """Measure everything."""
+    with stage() as made:
+        made.give(SAMPLE // 10)
+        with made.running("router", "relay"):
+            until(lambda: made.sent >= 2 * made.given, within=WITHIN, what="the warm-up")
+        return {"latency": latency(made), "throughput": throughput(made), "memory": memory(made)}
