@@ -138,12 +138,11 @@ class Relay:
         found = connection.execute(union_all(*heads)).all()
         if not found:
             return []
-        last: dict[int, int] = {}
+        last = {row.recipient: known[row.recipient].last if row.recipient in known else 0 for row in found}
         places = []
         for row in sorted((row for row in found if row.sequence is None), key=attrgetter("id")):
-            before = last.get(row.recipient) or (known[row.recipient].last if row.recipient in known else 0)
-            last[row.recipient] = before + 1
-            places.append({"fresh": row.id, "place": before + 1})
+            last[row.recipient] += 1
+            places.append({"fresh": row.id, "place": last[row.recipient]})
         if places:
             connection.execute(deliveries.update().where(deliveries.c.id == bindparam("fresh")).values(sequence=bindparam("place")), places)
         self._note(connection, last, known)
@@ -158,7 +157,7 @@ class Relay:
 
     @staticmethod
     def _note(connection: Connection, last: Mapping[int, int], known: Collection[int]) -> None:
-        """Store up to where the sequences are given out."""
+        """Store up to where the sequences are given out, also when that is where it was: what cannot be noted must not leave."""
         new = [{"recipient": recipient, "last": place} for recipient, place in last.items() if recipient not in known]
         longer = [{"to": recipient, "place": place} for recipient, place in last.items() if recipient in known]
         if new:

@@ -140,6 +140,7 @@ class Books:
         self.every_case_follows_from_its_steps()
         self.every_reminder_once()
         self.as_the_rule_text_says()
+        self.no_recall_before_its_original()
         self.on_the_wire()
         return self.figures
 
@@ -348,6 +349,13 @@ class Books:
             codes, move = self.reference.judge(told, at)
             assert not codes, f"accepted, though {codes}"
             self.reference.accept(told, row.id, row.keten, move, at)
+
+    def no_recall_before_its_original(self) -> None:
+        """What takes back or replaces a delivery comes after it in the recipient's sequence."""
+        place = {row.id: row.sequence for row in self.deliveries if row.state == State.SENT}
+        told = [row for row in self.deliveries if row.about is not None and row.state == State.SENT]
+        assert all(place[row.about] < row.sequence for row in told), "a recall came before its original"
+        self.figures.update(taken_back=len(told))
 
     # --- the wire -------------------------------------------------------------------------
 

@@ -50,6 +50,8 @@ START: Final = terms.moment("2026-11-02T09:00")
 LATEST: Final = terms.moment("2027-03-01T00:00")
 """No later: after six months data is erased, and the books could not be checked against the wire."""
 PER_ROUND: Final = 40
+BAD: Final = 0.1
+"""The share of what is sent that nobody can read."""
 LIFE: Final = 0.35
 """Seconds that a child lives at most at first; from then on about as long as the work of a round takes, so a kill falls anywhere in it."""
 LANDLORD: Final = "wonen-voorbeeld"
@@ -91,11 +93,12 @@ class Known(NamedTuple):
 class Killing:
     """A home, a load on it, and children that work on it until they are killed."""
 
-    def __init__(self, home: Path, seed: int) -> None:
+    def __init__(self, home: Path, seed: int, *, bad: float = BAD) -> None:
         self.settings = HubSettings(home=home, rules_dir=ROOT / "rules", schemas_dir=ROOT / "schemas")
         self.loaded = app.load_files(self.settings)
         self.random = random.Random(seed)
         self.sent = Sent()
+        self.bad = bad
         self.life = LIFE
         self.kills = 0
         self.finished = 0
@@ -115,7 +118,7 @@ class Killing:
         events: dict[str, list[Received]] = defaultdict(list)
         for number in range(PER_ROUND):
             id_ = f"k-{len(self.sent.all) + self.sent.bad}-{number}"
-            if self.random.random() < 0.1:
+            if self.random.random() < self.bad:
                 self.sent.bad += 1
                 events[REGISTRY].append(Received(REGISTRY, b'{"id": "' + id_.encode() + b'", broken'))
                 continue
