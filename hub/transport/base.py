@@ -21,6 +21,7 @@ class Message:
 
     value: bytes
     headers: Mapping[str, bytes] = field(default_factory=dict)
+    """By name. Bytes of a name that are not UTF-8 are escaped as in PEP 383."""
     expires_ms: int | None = None
     """From when on the transport may drop it; None leaves that to the transport."""
 
@@ -81,6 +82,10 @@ class Transport(Protocol):
 
     def lag(self, group: str, prefix: str) -> int:
         """Return how many records on the topics that begin with `prefix` a group has yet to commit."""
+        ...
+
+    def check(self) -> None:
+        """Raise RetryLaterError, within some seconds, if what carries the topics does not answer. Any thread may call it."""
         ...
 
     def close(self) -> None:

@@ -87,6 +87,9 @@ class EmbeddedTransport:
         with self._database.read() as connection:
             return int(connection.execute(waiting).scalar_one())
 
+    def check(self) -> None:
+        """Nothing: the topics are in the database of the hub."""
+
     def close(self) -> None:
         """Nothing: its consumers give their topics back themselves, and the database belongs to the hub."""
 

@@ -11,7 +11,8 @@ from typing import ClassVar
 import pytest
 
 from hub.transport.base import Transport
-from hub.transport.kafka import KafkaOptions, KafkaTransport
+from hub.transport.kafka import KafkaTransport
+from hub.transport.kafkaclient import KafkaOptions
 from tests.contract.transport_suite import Opening, TransportSuite, messages, texts
 from tests.services.kafka.broker import Topics
 
