@@ -19,6 +19,7 @@ from hub.domain.registers import HUB
 from hub.errors import HubError
 from hub.keys import unseal
 from hub.placing import WITHDRAWN
+from hub.stopping import Stop, never
 from hub.storage.tables import State, deliveries, keten_names, sequences, signals
 from hub.telemetry import log
 from hub.transport.base import OUT, Message
@@ -52,16 +53,16 @@ class Relay:
     source: str
     """CloudEvents `source` of the hub: its URN."""
 
-    def run_once(self) -> int:
-        """Send everything that is ready now. Returns how many deliveries left."""
+    def run_once(self, stop: Stop = never) -> int:
+        """Send everything that is ready now, unless told to stop between batches. Returns how many deliveries left."""
         sent = 0
         failed: HubError | None = None
-        while recipients := self._recipients():
+        while not stop() and (recipients := self._recipients()):
             before = sent
             for recipient in recipients:
                 try:
                     with self.transport.alone(f"relay {recipient}") as mine:  # else another relay owns the recipient
-                        while mine and (count := self._send_batch(recipient)):
+                        while mine and not stop() and (count := self._send_batch(recipient)):
                             sent += count
                 except HubError as exc:  # such as a topic that is not there: no other recipient waits for it
                     failed = failed or exc
