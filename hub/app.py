@@ -171,9 +171,9 @@ class Hub:
 
     # --- running --------------------------------------------------------------------------
 
-    def route_once(self, consumer: Consumer) -> int:
+    def route_once(self, consumer: Consumer, stop: Stop = never) -> int:
         """Handle one batch from the ingress topics. Commits only what is recorded."""
-        records = consumer.poll(BATCH)
+        records = consumer.poll(BATCH, stop)
         if records:
             began = time.perf_counter()
             try:
@@ -201,7 +201,7 @@ class Hub:
 
     def drain(self, consumer: Consumer, stop: Stop = never) -> int:
         """Take one turn: a batch from ingress, due terms, deliveries. Returns how many things were done."""
-        done = self.route_once(consumer) + self.clock.run_once(stop) + self.transport.expire()
+        done = self.route_once(consumer, stop) + self.clock.run_once(stop) + self.transport.expire()
         return done + self.relay_once(stop)
 
     def relay_once(self, stop: Stop = never) -> int:

@@ -81,11 +81,10 @@ def open_envelope(received: Received) -> Envelope:
 
     Raises UnreadableError.
     """
-    if _escaped("".join(received.headers)):  # the name of a header was not UTF-8
-        raise UnreadableError
-    if "ce_specversion" in received.headers:
-        return _binary(received)
-    return _structured(received.body)
+    envelope = _binary(received) if "ce_specversion" in received.headers else _structured(received.body)
+    if _escaped("".join(received.headers)):  # a name that was not UTF-8 is an attribute that nobody knows
+        envelope.attributes.update((name, None) for name in received.headers if _escaped(name))
+    return envelope
 
 
 def _structured(body: bytes) -> Envelope:

@@ -56,10 +56,14 @@ class Metrics:
 
     def watch(self, database: Database, now_ms: Callable[[], int], lag: Callable[[], int]) -> None:
         """Tell from now on also how the queues of this database stand; `lag` counts what routers have yet to take."""
-        if self._queues is not None:
-            self.registry.unregister(self._queues)
         self._queues = _Queues(database, now_ms, lag)
         self.registry.register(self._queues)
+
+    def unwatch(self) -> None:
+        """Tell no longer how the queues stand: the database is being closed."""
+        if self._queues is not None:
+            self.registry.unregister(self._queues)
+            self._queues = None
 
 
 class _Queues(Collector):

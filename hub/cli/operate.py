@@ -64,7 +64,7 @@ def router(context: typer.Context) -> None:
         consumer = hub.transport.consumer(ROUTERS, IN)
         print(f"router up in {ctx.settings.home}; Ctrl-C stops it", flush=True)
         try:
-            yield Part(lambda _: hub.route_once(consumer), lambda: consumer.poll(0))
+            yield Part(lambda stop: hub.route_once(consumer, stop), lambda: consumer.poll(0))
         finally:
             consumer.close()
 

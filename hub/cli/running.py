@@ -88,6 +88,7 @@ class _Process:
             yield
         finally:
             self._hub = None
+            self._metrics.unwatch()
 
     def take_turns(self, hub: Hub, part: Part) -> None:
         """Take turns until told to stop; when there is nothing to do, look for new rules and wait a little."""

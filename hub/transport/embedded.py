@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import func, insert, select
 
 from hub.locks import try_lock
+from hub.stopping import Stop, never
 from hub.storage.tables import log_offsets, log_records, names
 from hub.transport.base import IN, Message, Record
 
@@ -111,7 +112,7 @@ class EmbeddedConsumer:
         """Topic -> descriptor of its lock."""
         self._next: dict[int, int] = {}
 
-    def poll(self, limit: int) -> list[Record]:
+    def poll(self, limit: int, stop: Stop = never) -> list[Record]:  # noqa: ARG002  (it waits for nothing)
         """Return the next records of the topics that this member holds."""
         found: list[Record] = []
         for number, topic in self._topics() if limit else ():

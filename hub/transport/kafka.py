@@ -19,6 +19,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import KafkaConnectionError, KafkaError
 
 from hub.errors import HubError, RetryLaterError
+from hub.stopping import Stop, never
 from hub.transport.base import Consumer, Message, Record
 from hub.transport.kafkabatch import undecoded
 from hub.transport.kafkaclient import KafkaOptions, Link, opened, translated
@@ -154,23 +155,27 @@ class Member:
         self._heard = time.monotonic()
         self._consumer.subscribe(pattern=f"^{re.escape(prefix)}.*", listener=self._owned)
 
-    def poll(self, limit: int) -> list[Record]:
+    def poll(self, limit: int, stop: Stop = never) -> list[Record]:
         """Return the next records. With a limit of 0 it stays a member and takes nothing: so a hub that cannot record waits.
 
         Raises RetryLaterError when it has been without a broker for a while: that it finds nothing would then mean nothing.
         """
         with translated(self._link):
-            found = self._taken(self._consumer.poll(timeout_ms=self._patience_ms(), max_records=limit)) if limit else self._stay()
+            found = self._taken(self._next(limit, stop)) if limit else self._stay()
             if found or self._link.connected:
                 self._heard = time.monotonic()
             elif time.monotonic() - self._heard > _SILENT_SECONDS:
                 raise KafkaConnectionError
             return found
 
-    def _patience_ms(self) -> int:
-        """Return how long a poll may wait: the first one longer, for joining a group takes a while."""
+    def _next(self, limit: int, stop: Stop) -> Mapping[TopicPartition, Sequence[Any]]:
+        """Wait for records; the first time longer, for joining a group takes a while."""
         first, self._joined = not self._joined, True
-        return self._options.session_ms if first else self._options.wait_ms
+        deadline = time.monotonic() + (self._options.session_ms / 1000 if first else 0)
+        while True:
+            found: dict[TopicPartition, Sequence[Any]] = self._consumer.poll(timeout_ms=self._options.wait_ms, max_records=limit)
+            if found or stop() or time.monotonic() >= deadline:
+                return found
 
     def _stay(self) -> list[Record]:
         held = list(self._consumer.assignment())
@@ -238,7 +243,7 @@ class Reader:
         )  # fmt: skip
         self._consumer = undecoded(consumer)
 
-    def poll(self, limit: int) -> list[Record]:
+    def poll(self, limit: int, stop: Stop = never) -> list[Record]:  # noqa: ARG002  (it joins nothing)
         """Return the next records; empty only when there are none now."""
         with translated(self._link):
             ends = self._lookout.ends(self._prefix)

@@ -60,6 +60,7 @@ class Lookout:
         deadline = time.monotonic() + _AGAIN_SECONDS
         with self._my_turn():
             while True:
+                kept = self._held is not None
                 with translated():
                     if self._held is None:
                         self._held = opened(KafkaAdminClient, self._options, bootstrap_timeout_ms=_ANSWER_MS, request_timeout_ms=_ANSWER_MS)
@@ -68,9 +69,9 @@ class Lookout:
                     try:
                         return question(admin)
                     except KafkaError as exc:
-                        again = isinstance(exc, RetriableError) and link.connected and time.monotonic() < deadline
+                        again = kept or (isinstance(exc, RetriableError) and link.connected)  # the broker of one that was kept may be gone
                         self._drop()
-                        if not again:
+                        if not again or time.monotonic() > deadline:
                             raise
                 self._pause.wait(_PAUSE_SECONDS)
 

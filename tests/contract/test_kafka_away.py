@@ -27,7 +27,7 @@ from tests.services.waiting import until
 
 
 def transport_to(bootstrap: str) -> KafkaTransport:
-    return KafkaTransport(KafkaOptions(bootstrap, wait_ms=100, fresh_ms=300, session_ms=1_500, deliver_ms=3_000), no_other)
+    return KafkaTransport(KafkaOptions(bootstrap, wait_ms=100, fresh_ms=300, session_ms=6_000, deliver_ms=3_000), no_other)
 
 
 @contextmanager
@@ -114,8 +114,7 @@ def missed(ask: Callable[[], object]) -> bool:
     try:
         ask()
     except HubError as exc:
-        assert "does not answer" in exc.message, exc.message
-        return True
+        return "does not answer" in exc.message
     return False
 
 

@@ -13,6 +13,7 @@ from kafka.record.default_records import DefaultRecordBatch
 from sqlalchemy import select
 
 from hub.app import Hub, MovingClock
+from hub.client import NewSignal
 from hub.codec import Received
 from hub.errors import RetryLaterError
 from hub.keys import unseal
@@ -88,11 +89,18 @@ def test_it_is_refused_and_its_bytes_are_kept_as_they_came(
         events = [Received(TILBURG, record.message.value, record.message.headers) for record in polled(transport, topic, 1)]
         outcomes = hub.router.process(events)
         assert [(outcome.status, [fault.code for fault in outcome.faults]) for outcome in outcomes] == [
-            ("rejected", ["onleesbaar"]),
+            ("rejected", ["envelop-ongeldig"]),
             ("accepted", []),
         ]
         (kept,) = refused(hub)
         assert kept == events[0]
+
+
+def test_of_a_forbidden_type_nothing_is_kept_whatever_its_headers_are(hub: Hub) -> None:
+    event = hub.encode(TILBURG, NewSignal(type="nl.zorg.diagnose.v1", data={"merkteken": "x"}))
+    (outcome,) = hub.router.process([Received(TILBURG, event.body, {BAD.decode(errors="surrogateescape"): b"1"})])
+    assert [fault.code for fault in outcome.faults] == ["verboden-type"]
+    assert refused(hub) == []
 
 
 def refused(hub: Hub) -> list[Received]:

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from hub.app import Hub, MovingClock, open_hub
 from hub.domain import terms
+from hub.errors import RetryLaterError
 from hub.settings import HubSettings
 from hub.storage.engines import _WRITERS
 from hub.storage.tables import State, deliveries
@@ -43,9 +44,18 @@ def delivered(hub: Hub, recipient: str = TAX) -> list[int]:
     return [int(record.message.headers["ce_sequence"]) for record in hub.received_by(recipient)]
 
 
+def went_through(hub: Hub) -> bool:
+    """Run once; on a busy machine a router may miss its session, and goes on from the last commit."""
+    try:
+        hub.run_once()
+    except RetryLaterError:
+        return False
+    return True
+
+
 def is_whole(hub: Hub, sent: int) -> None:
     """Hold what recipients have against what was accepted."""
-    hub.run_once()
+    until(lambda: went_through(hub), within=60, what="the rest to go out")
     assert (count(hub, State.READY), len(delivered(hub))) == (0, sent)
     assert delivered(hub) == list(range(1, sent + 1))
 
@@ -82,7 +92,7 @@ def test_a_clock_asks_between_batches_of_terms(hub: Hub, monkeypatch: pytest.Mon
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    return {"HUB_HOME": str(home), "HUB_KAFKA_SESSION_MS": "1500", **more}
+    return {"HUB_HOME": str(home), "HUB_KAFKA_SESSION_MS": "4000", **more}
 
 
 def all_ready(processes: list[Running]) -> None:
@@ -121,7 +131,7 @@ def test_processes_that_wait_for_a_lock_on_sqlite_stop_in_time(tmp_path: Path) -
 def cluster(home: Path, database: str, bootstrap: str) -> HubSettings:
     return HubSettings(
         home=home, rules_dir=ROOT / "rules", schemas_dir=ROOT / "schemas", database_url=SecretStr(database), kafka_bootstrap=bootstrap,
-        kafka_session_ms=1_500,
+        kafka_session_ms=4_000,
     )  # fmt: skip
 
 
@@ -132,7 +142,7 @@ def test_processes_that_wait_for_postgresql_or_for_kafka_stop_in_time_and_lose_n
         settings = environment(home, HUB_DATABASE_URL=postgres.url, HUB_KAFKA_BOOTSTRAP=broker.bootstrap)
         with closing(open_hub(ours)) as hub, psycopg.connect(plain(postgres.url), autocommit=True) as session:
             hub.publish(TILBURG, [some_address(n) for n in range(3)])
-            hub.run_once()
+            is_whole(hub, 3)
             with running(tmp_path / "one", settings, "router", "relay", "clock") as processes:
                 all_ready(processes)
                 session.execute("SELECT pg_advisory_lock(%s)", [_WRITERS])

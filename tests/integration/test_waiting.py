@@ -19,7 +19,7 @@ ON_TOPICS = ("up", "router", "relay")
 
 
 def environment(home: Path, database: str, bootstrap: str) -> dict[str, str]:
-    return {"HUB_HOME": str(home), "HUB_KAFKA_SESSION_MS": "1500", "HUB_DATABASE_URL": database, "HUB_KAFKA_BOOTSTRAP": bootstrap}
+    return {"HUB_HOME": str(home), "HUB_KAFKA_SESSION_MS": "4000", "HUB_DATABASE_URL": database, "HUB_KAFKA_BOOTSTRAP": bootstrap}
 
 
 def answers(processes: list[Running], path: str) -> Mapping[str, int]:
