@@ -26,6 +26,7 @@ from hub.keys import Keys
 from hub.relay import Relay
 from hub.router import Router
 from hub.rulebook import Rulebook, Rulebooks
+from hub.stopping import Stop, never
 from hub.storage.database import REVISION, Database
 from hub.storage.names import Names
 from hub.storage.tables import Outcome as Recorded
@@ -170,9 +171,9 @@ class Hub:
 
     # --- running --------------------------------------------------------------------------
 
-    def route_once(self, consumer: Consumer) -> int:
+    def route_once(self, consumer: Consumer, stop: Stop = never) -> int:
         """Handle one batch from the ingress topics. Commits only what is recorded."""
-        records = consumer.poll(BATCH)
+        records = consumer.poll(BATCH, stop)
         if records:
             began = time.perf_counter()
             try:
@@ -198,14 +199,14 @@ class Hub:
             consumer.close()
         return total
 
-    def drain(self, consumer: Consumer) -> int:
+    def drain(self, consumer: Consumer, stop: Stop = never) -> int:
         """Take one turn: a batch from ingress, due terms, deliveries. Returns how many things were done."""
-        done = self.route_once(consumer) + self.clock.run_once() + self.transport.expire()
-        return done + self.relay_once()
+        done = self.route_once(consumer, stop) + self.clock.run_once(stop) + self.transport.expire()
+        return done + self.relay_once(stop)
 
-    def relay_once(self) -> int:
-        """Send everything that is ready. Returns how many deliveries left."""
-        sent = self.relay.run_once()
+    def relay_once(self, stop: Stop = never) -> int:
+        """Send everything that is ready, unless told to stop between batches. Returns how many deliveries left."""
+        sent = self.relay.run_once(stop)
         if self.observer is not None:
             self.observer.sent(sent)
         return sent

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hub.settings import HubSettings
     from hub.storage.names import Names
     from hub.transport.base import Transport
-    from hub.transport.kafka import KafkaOptions
+    from hub.transport.kafkaclient import KafkaOptions
 
 
 def database_of(settings: HubSettings) -> Database:
@@ -49,7 +49,7 @@ def kafka_options(settings: HubSettings) -> KafkaOptions | None:
     """Return how to reach Kafka, or None for a hub without one."""
     if settings.kafka_bootstrap is None:
         return None
-    from hub.transport.kafka import KafkaOptions, scram  # noqa: PLC0415  (see transport_of)
+    from hub.transport.kafkaclient import KafkaOptions, scram  # noqa: PLC0415  (see transport_of)
 
     security = {}
     if settings.kafka_user is not None:

@@ -13,6 +13,7 @@ from hub.domain import decide as deciding
 from hub.domain import quota
 from hub.domain.decide import Circumstances
 from hub.errors import HubError
+from hub.stopping import Stop, never
 from hub.storage.database import GONE
 from hub.storage.tables import Rejection, State, case_steps, cases, deliveries, keten_names, rejections, signals
 from hub.telemetry import log
@@ -33,21 +34,21 @@ class Clock:
 
     router: Router
 
-    def run_once(self) -> int:
-        """Release and erase whatever is due now. Returns how many things changed."""
-        changed = self._terms() + sum(self._queue(key) for key in self._queues())
-        return changed + self._erase()
+    def run_once(self, stop: Stop = never) -> int:
+        """Release and erase whatever is due now, unless told to stop between batches. Returns how many things changed."""
+        changed = self._terms(stop) + sum(self._queue(key, stop) for key in self._queues())
+        return changed if stop() else changed + self._erase()
 
     def _work(self, connection: Connection) -> Work:
         return Work(self.router.means, self.router.rulebooks.sync(connection), self.router.open_batch(connection), self.router.now_ms())
 
     # --- terms ----------------------------------------------------------------------------
 
-    def _terms(self) -> int:
+    def _terms(self, stop: Stop) -> int:
         """Let every term fall due that is due."""
         failed: set[int] = set()
         total = 0
-        while done := self.some_terms(failed):
+        while not stop() and (done := self.some_terms(failed)):
             total += done
         if total:
             log.info("terms_due", cases=total)
@@ -86,10 +87,10 @@ class Clock:
         with self.router.database.read() as connection:
             return sorted(connection.execute(select(deliveries.c.queue).where(deliveries.c.state == State.WAITING).distinct()).scalars())
 
-    def _queue(self, key: int) -> int:
+    def _queue(self, key: int, stop: Stop) -> int:
         """Release from one queue until it is empty or the period is full; one transaction a chunk."""
         total = 0
-        while True:
+        while not stop():
             with self.router.database.write() as connection:
                 work = self._work(connection)
                 released, expired, seen = _Release(work, key).chunk(connection)
@@ -99,7 +100,8 @@ class Clock:
             if released or expired:
                 log.info("quota_released", released=released, expired=expired)
             if seen < _CHUNK or not (released or expired):
-                return total
+                break
+        return total
 
     # --- erasing --------------------------------------------------------------------------
 

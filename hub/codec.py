@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ class Received:
     body: bytes
     headers: Mapping[str, bytes] = field(default_factory=dict)
     """Of Kafka binary mode; empty for structured JSON."""
+
+
+_escaped: Final = re.compile(r"[\ud800-\udfff]").search
 
 
 class UnreadableError(Exception):
@@ -77,9 +81,10 @@ def open_envelope(received: Received) -> Envelope:
 
     Raises UnreadableError.
     """
-    if "ce_specversion" in received.headers:
-        return _binary(received)
-    return _structured(received.body)
+    envelope = _binary(received) if "ce_specversion" in received.headers else _structured(received.body)
+    if _escaped("".join(received.headers)):  # a name that was not UTF-8 is an attribute that nobody knows
+        envelope.attributes.update((name, None) for name in received.headers if _escaped(name))
+    return envelope
 
 
 def _structured(body: bytes) -> Envelope:

@@ -35,6 +35,7 @@ class Metrics:
         self._refused = Counter("hub_refused", "Signals that were refused, by the first reason.", ["reason"], registry=self.registry)
         self._decisions = Counter("hub_decisions", "Decisions on accepted signals.", ["outcome"], registry=self.registry)
         self._deliveries = Counter("hub_deliveries", "Deliveries that left.", registry=self.registry)
+        self._queues: _Queues | None = None
         self._batch = Histogram("hub_batch_seconds", "Time from a batch of records to its commit.", registry=self.registry)
 
     def batch(self, outcomes: Sequence[Outcome], seconds: float) -> None:
@@ -54,8 +55,15 @@ class Metrics:
         self._deliveries.inc(count)
 
     def watch(self, database: Database, now_ms: Callable[[], int], lag: Callable[[], int]) -> None:
-        """Tell from now on also how the queues stand; `lag` counts what routers have yet to take."""
-        self.registry.register(_Queues(database, now_ms, lag))
+        """Tell from now on also how the queues of this database stand; `lag` counts what routers have yet to take."""
+        self._queues = _Queues(database, now_ms, lag)
+        self.registry.register(self._queues)
+
+    def unwatch(self) -> None:
+        """Tell no longer how the queues stand: the database is being closed."""
+        if self._queues is not None:
+            self.registry.unregister(self._queues)
+            self._queues = None
 
 
 class _Queues(Collector):

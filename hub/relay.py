@@ -21,6 +21,7 @@ from hub.domain.registers import HUB
 from hub.errors import HubError
 from hub.keys import unseal
 from hub.placing import WITHDRAWN
+from hub.stopping import Stop, never
 from hub.storage.tables import State, deliveries, keten_names, sequences, signals
 from hub.telemetry import log
 from hub.transport.base import OUT, Message
@@ -62,13 +63,15 @@ class Relay:
     source: str
     """CloudEvents `source` of the hub: its URN."""
 
-    def run_once(self) -> int:
-        """Send everything that is ready now. Returns how many deliveries left."""
+    def run_once(self, stop: Stop = never) -> int:
+        """Send everything that is ready now, unless told to stop between batches. Returns how many deliveries left."""
         sent = 0
         failed: HubError | None = None
-        while recipients := self._recipients():
+        while not stop() and (recipients := self._recipients()):
             before = sent
             for start in range(0, len(recipients), _TOGETHER):
+                if stop():
+                    break
                 count, error = self._serve(recipients[start : start + _TOGETHER])
                 sent, failed = sent + count, failed or error
             if sent == before:

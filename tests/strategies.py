@@ -69,6 +69,9 @@ class Wire:
         """Nobody reads here."""
         raise NotImplementedError
 
+    def check(self) -> None:
+        """Memory answers."""
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -154,6 +154,7 @@ _MEANINGS: Final = (
         "the disk of the database is full; nothing was stored",
         "make room, then run the same command again",
     ),
+    ('fatal:  database "', StopError, "there is no such database", "make it, or check its name in HUB_DATABASE_URL"),
     ("password", StopError, "the database does not let the hub in", "check the user and the password of HUB_DATABASE_URL"),
     ("permission denied", StopError, "the database does not let the hub do this", "give its user the rights on the tables"),
     ("locked", RetryLaterError, "the database is locked by another process", "wait for it or stop it, then run the same command again"),

@@ -24,7 +24,7 @@ from kafka.admin import (
 from kafka.errors import SecurityDisabledError
 
 from hub.errors import RetryLaterError
-from hub.transport.kafka import KafkaOptions, connection, translated
+from hub.transport.kafkaclient import KafkaOptions, opened, translated
 from hub.transport.plan import PARTITIONS, RETENTION_MS, Plan, Right
 
 _OURS: Final = "signals."
@@ -130,5 +130,5 @@ def _right(acl: Any) -> Right | None:
 
 @contextmanager
 def _admin(options: KafkaOptions) -> Iterator[Any]:
-    with translated(), closing(KafkaAdminClient(**connection(options))) as admin:
+    with translated(), closing(opened(KafkaAdminClient, options)[0]) as admin:
         yield admin

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from hub.stopping import Stop, never
+
 IN: Final = "signals.in."
 """What ingress topics begin with; the rest is the participant that publishes there."""
 OUT: Final = "signals.out."
@@ -21,6 +23,7 @@ class Message:
 
     value: bytes
     headers: Mapping[str, bytes] = field(default_factory=dict)
+    """By name. Bytes of a name that are not UTF-8 are escaped as in PEP 383."""
     expires_ms: int | None = None
     """From when on the transport may drop it; None leaves that to the transport."""
 
@@ -39,10 +42,11 @@ class Record:
 class Consumer(Protocol):
     """One member of a consumer group, or a reader without one."""
 
-    def poll(self, limit: int) -> list[Record]:
+    def poll(self, limit: int, stop: Stop = never) -> list[Record]:
         """Return up to `limit` next records, in order within each topic; empty if there are none now.
 
-        With a limit of 0 it takes nothing and stays a member of the group. Waits a fraction of a second at most.
+        With a limit of 0 it takes nothing and stays a member of the group. Waits a fraction of a second at most; the
+        first time, while it joins its group, some seconds unless it is told to stop.
         Does not commit: after a crash, everything that was not committed comes
         again, to this member or another of the group.
         """
@@ -85,6 +89,10 @@ class Transport(Protocol):
 
     def lag(self, group: str, prefix: str) -> int:
         """Return how many records on the topics that begin with `prefix` a group has yet to commit."""
+        ...
+
+    def check(self) -> None:
+        """Raise RetryLaterError, within some seconds, if what carries the topics does not answer. Any thread may call it."""
         ...
 
     def close(self) -> None:

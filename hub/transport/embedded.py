@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import func, insert, select
 
 from hub.locks import try_lock
+from hub.stopping import Stop, never
 from hub.storage.tables import log_offsets, log_records, names
 from hub.transport.base import IN, Message, Record
 
@@ -92,6 +93,9 @@ class EmbeddedTransport:
         with self._database.read() as connection:
             return int(connection.execute(waiting).scalar_one())
 
+    def check(self) -> None:
+        """Nothing: the topics are in the database of the hub."""
+
     def close(self) -> None:
         """Nothing: its consumers give their topics back themselves, and the database belongs to the hub."""
 
@@ -113,7 +117,7 @@ class EmbeddedConsumer:
         """Topic -> descriptor of its lock."""
         self._next: dict[int, int] = {}
 
-    def poll(self, limit: int) -> list[Record]:
+    def poll(self, limit: int, stop: Stop = never) -> list[Record]:  # noqa: ARG002  (it waits for nothing)
         """Return the next records of the topics that this member holds."""
         found: list[Record] = []
         for number, topic in self._topics() if limit else ():

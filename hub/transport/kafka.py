@@ -1,7 +1,8 @@
 """Topics on Apache Kafka, for a hub of more than one process or machine.
 
-Raw bytes go in and come out: nothing is decoded inside the client, where a bad record would escape every guard. What is
-sent waits for all replicas (`acks=all`, idempotent producer). Offsets are committed by hand, after a recorded outcome.
+Raw bytes go in and come out: nothing is decoded inside the client, where a bad record would escape every guard
+(`kafkabatch`). What is sent waits for all replicas (`acks=all`, idempotent producer). Offsets are committed by hand, after
+a recorded outcome.
 """
 
 from __future__ import annotations
@@ -9,63 +10,28 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import (
-    AuthorizationError,
-    CommitFailedError,
-    FencedInstanceIdError,
-    IllegalGenerationError,
-    KafkaConfigurationError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    RebalanceInProgressError,
-    SaslAuthenticationFailedError,
-    UnknownMemberIdError,
-)
+from kafka.errors import KafkaConnectionError, KafkaError
 
-from hub.errors import HubError, RetryLaterError, StopError
+from hub.errors import HubError, RetryLaterError
+from hub.stopping import Stop, never
 from hub.transport.base import Consumer, Message, Record
+from hub.transport.kafkabatch import undecoded
+from hub.transport.kafkaclient import KafkaOptions, Link, opened, translated
+from hub.transport.lookout import Lookout
 
-_MOVED: Final = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
-_REFUSED: Final = (AuthorizationError, SaslAuthenticationFailedError)
 _FIRST: Final = 0
 """The partition of what the hub sends: one partition, so one order, also in a topic that has more."""
-_CLOSING_MS: Final = 5_000
-_BOOTSTRAP_MS: Final = 8_000
-
-
-@dataclass(frozen=True, slots=True)
-class KafkaOptions:
-    """How to reach the brokers, and how patient to be. Times are milliseconds."""
-
-    bootstrap: str
-    security: Mapping[str, Any] = field(default_factory=dict)
-    """Options of kafka-python for TLS and SASL."""
-    instance: str | None = None
-    """A name that a router keeps when it starts again: then its partitions wait for it (static membership)."""
-    wait_ms: int = 200
-    """How long one poll waits for records."""
-    fresh_ms: int = 5_000
-    """How soon a new topic is seen."""
-    session_ms: int = 10_000
-    """After how long without a sign of life the partitions of a member go to another."""
-    deliver_ms: int = 30_000
-    """How long a send may take, with all repeats."""
-
-
-def scram(user: str, password: str, ca: Path | None) -> dict[str, Any]:
-    """Return the security options for SASL/SCRAM-SHA-512 over TLS."""
-    return {
-        "security_protocol": "SASL_SSL", "sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_username": user, "sasl_plain_password": password,
-        "ssl_cafile": None if ca is None else str(ca),
-    }  # fmt: skip
+_CLOSING_MS: Final = 2_000
+_REQUEST_MS: Final = 10_000
+_MISSING_SECONDS: Final = 15.0
+_SILENT_SECONDS: Final = 3.0
+"""How long a router may be without a connection before it says so."""
 
 
 class KafkaTransport:
@@ -74,8 +40,11 @@ class KafkaTransport:
     def __init__(self, options: KafkaOptions, alone: Callable[[Collection[str]], AbstractContextManager[frozenset[str]]]) -> None:
         self._options = options
         self._alone = alone
-        self._producer: KafkaProducer | None = None
+        self._producer: tuple[KafkaProducer, Link] | None = None
         self._consumers: list[Consumer] = []
+        self._lookout = Lookout(options)
+        self._missing: dict[str, tuple[float, type[HubError]]] = {}
+        """Topic that was not there -> until when that is believed: asking again takes seconds, and others wait meanwhile."""
 
     def send(self, topic: str, messages: Sequence[Message]) -> None:
         """Append messages in order, all to one partition. Raises RetryLaterError or StopError.
@@ -88,20 +57,31 @@ class KafkaTransport:
         """Append messages to several topics, and wait once for all of them."""
         if not any(messages.values()):
             return
+        for topic in messages:
+            if topic in self._missing and self._missing[topic][0] > time.monotonic():
+                raise _no_topic(topic, self._missing[topic][1])
         with translated():
-            producer = self._open_producer()
-            try:
-                sent = [
-                    producer.send(topic, value=one.value, partition=_FIRST, headers=list(one.headers.items()))
-                    for topic, ones in messages.items()
-                    for one in ones
-                ]
-                producer.flush(timeout=(self._options.deliver_ms + _CLOSING_MS) / 1000)  # by then each is there or given up
-                for one in sent:
-                    one.get(timeout=0)
-            except KafkaError:
-                self._drop_producer()  # what it still holds must not go out after what is sent next
-                raise
+            producer, link = self._open_producer()
+        try:
+            with translated(link):
+                self._send(producer, messages)
+        except HubError as exc:
+            self._drop_producer()  # what it still holds must not go out after what is sent next
+            for topic in messages:
+                if not self._lookout.has(topic):
+                    self._missing[topic] = time.monotonic() + _MISSING_SECONDS, type(exc)
+                    raise _no_topic(topic, type(exc)) from None
+            raise
+
+    def _send(self, producer: KafkaProducer, messages: Mapping[str, Sequence[Message]]) -> None:
+        sent = [
+            producer.send(topic, value=one.value, partition=_FIRST, headers=list(one.headers.items()))
+            for topic, ones in messages.items()
+            for one in ones
+        ]
+        producer.flush(timeout=(self._options.deliver_ms + _CLOSING_MS) / 1000)  # by then each is there or given up
+        for one in sent:
+            one.get(timeout=0)
 
     def alone(self, names: Collection[str]) -> AbstractContextManager[frozenset[str]]:
         """Say of which of these names this process is the only one in a block."""
@@ -113,17 +93,16 @@ class KafkaTransport:
 
     def lag(self, group: str, prefix: str) -> int:
         """Hold the ends of the topics against what the group committed; joins nothing."""
-        options = {**connection(self._options), "group_id": group, "enable_auto_commit": False}
-        with translated(), contextlib.closing(KafkaConsumer(**options)) as reader:
-            held = _partitions(reader, prefix)
-            ends, starts = reader.end_offsets(held), reader.beginning_offsets(held)
-            done = {partition: reader.committed(partition, timeout_ms=self._options.session_ms) for partition in held}
-        return sum(ends[partition] - max(done[partition] or 0, starts[partition]) for partition in held)
+        return self._lookout.lag(group, prefix)
+
+    def check(self) -> None:
+        """Ask the brokers for a sign of life."""
+        self._lookout.check()
 
     def consumer(self, group: str | None, prefix: str) -> Consumer:
         """Join a group on all topics that begin with `prefix`, or read them alone from the beginning."""
         with translated():
-            made = Member(self._options, group, prefix) if group is not None else Reader(self._options, prefix)
+            made = Member(self._options, group, prefix) if group is not None else Reader(self._options, prefix, self._lookout)
         self._consumers.append(made)
         return made
 
@@ -133,23 +112,29 @@ class KafkaTransport:
             consumer.close()
         self._consumers.clear()
         self._drop_producer()
+        self._lookout.close()
 
-    def _open_producer(self) -> KafkaProducer:
+    def _open_producer(self) -> tuple[KafkaProducer, Link]:
         if self._producer is None:
-            self._producer = KafkaProducer(
-                **connection(self._options), acks="all", enable_idempotence=True, linger_ms=5, batch_size=262_144,
+            self._producer = opened(
+                KafkaProducer, self._options, acks="all", enable_idempotence=True, linger_ms=5, batch_size=262_144,
                 delivery_timeout_ms=self._options.deliver_ms, request_timeout_ms=self._options.deliver_ms // 3,
-                max_block_ms=self._options.deliver_ms // 3,
+                max_block_ms=self._options.deliver_ms // 6,
             )  # fmt: skip
         return self._producer
 
     def _drop_producer(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
+        held, self._producer = self._producer, None
+        if held is not None:
+            producer, _ = held
             try:
                 producer.close(timeout=_CLOSING_MS / 1000)
             except KafkaError:
                 producer._sender.force_close()  # noqa: SLF001  (its `close` waits first, and when that fails it closes nothing)
+
+
+def _no_topic(topic: str, kind: type[HubError]) -> HubError:
+    return kind(f"there is no topic {topic}, or Kafka does not let the hub see it", "run `hub topics apply`")
 
 
 class _Owned(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -180,27 +165,45 @@ class Member:
         self._closed = self._joined = False
         self._since: dict[TopicPartition, int] = {}
         """Partition -> the first offset that was taken and is not committed yet."""
-        self._consumer = KafkaConsumer(
-            **connection(options), group_id=group, group_instance_id=options.instance, enable_auto_commit=False,
-            auto_offset_reset="earliest", partition_assignment_strategy=[CooperativeStickyAssignor],
+        consumer, self._link = opened(
+            KafkaConsumer, options, group_id=group, group_instance_id=options.instance, enable_auto_commit=False,
+            auto_offset_reset="earliest", partition_assignment_strategy=[CooperativeStickyAssignor], request_timeout_ms=_REQUEST_MS,
             session_timeout_ms=options.session_ms, heartbeat_interval_ms=options.session_ms // 4, metadata_max_age_ms=options.fresh_ms,
         )  # fmt: skip
+        self._consumer = undecoded(consumer)
+        self._heard = time.monotonic()
         self._consumer.subscribe(pattern=f"^{re.escape(prefix)}.*", listener=self._owned)
 
-    def poll(self, limit: int) -> list[Record]:
-        """Return the next records. With a limit of 0 it stays a member and takes nothing: so a hub that cannot record waits."""
-        with translated():
-            if limit:
-                wait_ms = self._options.wait_ms if self._joined else self._options.session_ms  # joining a group takes a while, once
-                self._joined = True
-                return self._taken(self._consumer.poll(timeout_ms=wait_ms, max_records=limit))
-            held = list(self._consumer.assignment())
-            self._consumer.pause(*held)
-            try:
-                self._consumer.poll(timeout_ms=0)
-            finally:
-                self._consumer.resume(*(self._consumer.paused() & self._consumer.assignment()))
-            return []
+    def poll(self, limit: int, stop: Stop = never) -> list[Record]:
+        """Return the next records. With a limit of 0 it stays a member and takes nothing: so a hub that cannot record waits.
+
+        Raises RetryLaterError when it has been without a broker for a while: that it finds nothing would then mean nothing.
+        """
+        with translated(self._link):
+            found = self._taken(self._next(limit, stop)) if limit else self._stay()
+            if found or self._link.connected:
+                self._heard = time.monotonic()
+            elif time.monotonic() - self._heard > _SILENT_SECONDS:
+                raise KafkaConnectionError
+            return found
+
+    def _next(self, limit: int, stop: Stop) -> Mapping[TopicPartition, Sequence[Any]]:
+        """Wait for records; the first time longer, for joining a group takes a while."""
+        first, self._joined = not self._joined, True
+        deadline = time.monotonic() + (self._options.session_ms / 1000 if first else 0)
+        while True:
+            found: dict[TopicPartition, Sequence[Any]] = self._consumer.poll(timeout_ms=self._options.wait_ms, max_records=limit)
+            if found or stop() or time.monotonic() >= deadline:
+                return found
+
+    def _stay(self) -> list[Record]:
+        held = list(self._consumer.assignment())
+        self._consumer.pause(*held)
+        try:
+            self._consumer.poll(timeout_ms=0)
+        finally:
+            self._consumer.resume(*(self._consumer.paused() & self._consumer.assignment()))
+        return []
 
     def _taken(self, found: Mapping[TopicPartition, Sequence[Any]]) -> list[Record]:
         for partition, records in found.items():
@@ -221,7 +224,7 @@ class Member:
             if known is None or known.offset <= record.offset:
                 offsets[partition] = OffsetAndMetadata(record.offset + 1, "", -1)
         if offsets:
-            with translated():
+            with translated(self._link):
                 self._consumer.commit(offsets, timeout_ms=self._options.session_ms)
         for partition, committed in offsets.items():
             if self._consumer.position(partition) > committed.offset:
@@ -249,21 +252,23 @@ class Member:
 class Reader:
     """A reader on its own, from the beginning. Implements `Consumer`."""
 
-    def __init__(self, options: KafkaOptions, prefix: str) -> None:
+    def __init__(self, options: KafkaOptions, prefix: str, lookout: Lookout) -> None:
         self._options = options
         self._prefix = prefix
-        self._consumer = KafkaConsumer(
-            **connection(options), enable_auto_commit=False, auto_offset_reset="earliest", metadata_max_age_ms=options.fresh_ms
-        )
+        self._lookout = lookout
+        consumer, self._link = opened(
+            KafkaConsumer, options, enable_auto_commit=False, auto_offset_reset="earliest", request_timeout_ms=_REQUEST_MS,
+            metadata_max_age_ms=options.fresh_ms,
+        )  # fmt: skip
+        self._consumer = undecoded(consumer)
 
-    def poll(self, limit: int) -> list[Record]:
+    def poll(self, limit: int, stop: Stop = never) -> list[Record]:  # noqa: ARG002  (it joins nothing)
         """Return the next records; empty only when there are none now."""
-        with translated():
-            self._find_topics()
-            held = self._consumer.assignment()
-            ends = self._consumer.end_offsets(list(held)) if held else {}
+        with translated(self._link):
+            ends = self._lookout.ends(self._prefix)
+            self._consumer.assign(list(ends))
             deadline = time.monotonic() + self._options.deliver_ms / 1000
-            while any(self._consumer.position(partition) < end for partition, end in ends.items()):
+            while any((self._consumer.position(one, timeout_ms=_REQUEST_MS) or 0) < end for one, end in ends.items()):
                 if found := self._consumer.poll(timeout_ms=self._options.wait_ms, max_records=limit):
                     return _records(found)
                 if time.monotonic() > deadline:
@@ -271,15 +276,12 @@ class Reader:
                     raise RetryLaterError(msg, "check that its brokers run, then try again")
             return []
 
-    def _find_topics(self) -> None:
-        self._consumer.assign(_partitions(self._consumer, self._prefix))
-
     def commit(self, records: Sequence[Record]) -> None:
         """Nothing: a reader without a group has nothing to commit."""
 
     def rewind(self) -> None:
         """Begin anew."""
-        with translated():
+        with translated(self._link):
             self._consumer.seek_to_beginning()
 
     def close(self) -> None:
@@ -288,48 +290,11 @@ class Reader:
             self._consumer.close(autocommit=False, timeout_ms=_CLOSING_MS)
 
 
-def _partitions(consumer: KafkaConsumer, prefix: str) -> list[TopicPartition]:
-    return [
-        TopicPartition(topic, partition)
-        for topic in sorted(consumer.topics())
-        if topic.startswith(prefix)
-        for partition in sorted(consumer.partitions_for_topic(topic) or ())
-    ]
-
-
-def connection(options: KafkaOptions) -> dict[str, Any]:
-    """Return how every client of kafka-python reaches the brokers."""
-    return {
-        "bootstrap_servers": options.bootstrap, "client_id": "signaalhub", "bootstrap_timeout_ms": _BOOTSTRAP_MS, **options.security
-    }  # fmt: skip
-
-
 def _message(one: Any) -> Message:
-    return Message(one.value or b"", {name: value or b"" for name, value in one.headers})  # a header may have no value at all
+    return Message(one.value or b"", {str(name): value or b"" for name, value in one.headers})  # a header may have no value at all
 
 
 def _records(found: Mapping[TopicPartition, Sequence[Any]]) -> list[Record]:
     return [
         Record(partition.topic, partition.partition, one.offset, _message(one)) for partition, records in found.items() for one in records
     ]
-
-
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Turn what the client raises into what to do about it."""
-    try:
-        yield
-    except HubError:
-        raise
-    except _REFUSED:
-        raise StopError("Kafka does not let the hub do this", "check its user and its rights: `hub topics plan` lists them") from None
-    except (KafkaConfigurationError, MessageSizeTooLargeError) as exc:
-        raise StopError(f"Kafka cannot be used so ({type(exc).__name__})", "check the HUB_KAFKA_ settings") from None
-    except FencedInstanceIdError:
-        raise StopError("another process has the same HUB_KAFKA_INSTANCE", "give each router a name of its own") from None
-    except _MOVED:
-        raise RetryLaterError(
-            "the partitions went to another member of the group", "nothing to do: it goes on from the last commit"
-        ) from None
-    except KafkaError:
-        raise RetryLaterError("Kafka does not answer", "check that its brokers run, then try again") from None

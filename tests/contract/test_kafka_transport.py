@@ -11,7 +11,8 @@ from typing import ClassVar
 import pytest
 
 from hub.transport.base import Transport
-from hub.transport.kafka import KafkaOptions, KafkaTransport
+from hub.transport.kafka import KafkaTransport
+from hub.transport.kafkaclient import KafkaOptions
 from tests.contract.transport_suite import Opening, TransportSuite, messages, texts
 from tests.services.kafka.broker import Topics
 
@@ -39,6 +40,18 @@ class TestKafka(TransportSuite):
     @pytest.fixture
     def opening(self, kafka: Topics) -> Opening:
         return partial(open_kafka, kafka.bootstrap)
+
+    def test_a_member_that_is_told_to_stop_does_not_wait_to_join(self, kafka: Topics, topic: str) -> None:
+        transport = KafkaTransport(KafkaOptions(kafka.bootstrap, wait_ms=10, session_ms=30_000), no_other)
+        asked: list[bool] = []
+
+        def stop() -> bool:
+            asked.append(True)
+            return len(asked) == 3
+
+        assert transport.consumer(f"{topic}group", topic).poll(10, stop) == []
+        assert len(asked) == 3
+        transport.close()
 
     def test_each_record_goes_to_one_member_of_a_group(self, transport: Transport, topic: str) -> None:
         """Each member polls on its own, as processes do: in one thread they would wait for each other to join."""

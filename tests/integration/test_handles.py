@@ -297,6 +297,9 @@ class Failing:
     def lag(self, group: str, prefix: str) -> int:
         return self.inner.lag(group, prefix)
 
+    def check(self) -> None:
+        self.inner.check()
+
     def close(self) -> None:
         self.inner.close()
 
