@@ -19,7 +19,7 @@ from hub.telemetry import log
 from hub.work import Work
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Delete, Select
 
     from hub.router import Router
 
@@ -126,8 +126,7 @@ class Clock:
                 connection.execute(signals.update().where(signals.c.id.in_(part), ~running).values(subject=None))
                 connection.execute(signals.update().where(signals.c.id.in_(part)).values(_ERASED))
                 connection.execute(deliveries.update().where(deliveries.c.signal.in_(part)).values(payload=None))
-                named = exists().where(cases.c.keten == keten_names.c.keten, cases.c.closed_at.is_(None))
-                connection.execute(keten_names.delete().where(keten_names.c.keten.in_(part), ~named))
+                connection.execute(_forget_names(select(signals.c.keten).where(signals.c.id.in_(part))))
             refused = connection.execute(
                 rejections.update()
                 .where(rejections.c.sealed_key.is_not(None), rejections.c.erase_at <= now)
@@ -135,9 +134,7 @@ class Clock:
             ).rowcount
             gone = select(cases.c.keten).where(cases.c.erase_at <= now)
             connection.execute(signals.update().where(signals.c.id.in_(gone), signals.c.erase_at.is_(None)).values(subject=None))
-            connection.execute(keten_names.delete().where(
-                keten_names.c.keten.in_(gone), exists().where(signals.c.id == keten_names.c.keten, signals.c.erase_at.is_(None))
-            ))  # fmt: skip
+            connection.execute(_forget_names(gone))
             ended = select(cases.c.id).where(cases.c.erase_at <= now)
             connection.execute(case_steps.update().where(case_steps.c.case.in_(ended)).values(sealed=None))
             closed = connection.execute(
@@ -166,6 +163,19 @@ class Clock:
         """A look is cheap; a write would hold up the router for nothing."""
         with self.router.database.read() as connection:
             return connection.execute(select(literal(1)).where(*where).limit(1)).first() is not None
+
+
+def _forget_names(ketens: Select[tuple[int | None]]) -> Delete:
+    """Return what deletes the name of each of these ketens, if its opener is erased, no case of it runs, and nothing of it is to be sent.
+
+    A delivery that is ready may be a repeat, which must have the name that the first copy had. Its own signal stays until it has left;
+    when that is erased, its keten comes by here again.
+    """
+    opener_gone = exists().where(signals.c.id == keten_names.c.keten, signals.c.erase_at.is_(None))
+    running = exists().where(cases.c.keten == keten_names.c.keten, cases.c.closed_at.is_(None))
+    leaving = select(signals.c.keten).join(deliveries, deliveries.c.signal == signals.c.id)
+    leaving = leaving.where(deliveries.c.state == int(State.READY), signals.c.keten.is_not(None))
+    return keten_names.delete().where(keten_names.c.keten.in_(ketens), opener_gone, ~running, keten_names.c.keten.not_in(leaving))
 
 
 class _Release:
