@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import exists, literal, select
 
+from hub.casebook import Casebook
 from hub.domain import decide as deciding
 from hub.domain import quota
 from hub.domain.decide import Circumstances
 from hub.errors import HubError
-from hub.storage.database import GONE
+from hub.storage.database import BROKEN, UNWRITABLE
 from hub.storage.tables import Rejection, State, case_steps, cases, deliveries, keten_names, rejections, signals
 from hub.telemetry import log
 from hub.work import Work
@@ -21,6 +22,7 @@ from hub.work import Work
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Delete, Select
 
+    from hub.casebook import StoredCase
     from hub.router import Router
 
 _CHUNK: Final = 500
@@ -49,21 +51,38 @@ class Clock:
         total = 0
         while done := self.some_terms(failed):
             total += done
-        if total:
-            log.info("terms_due", cases=total)
-        return total
+        moved = total - len(failed)
+        if moved:
+            log.info("terms_due", cases=moved)
+        return moved
 
-    def some_terms(self, failed: set[int] | None = None) -> int:
-        """Let the terms of a number of cases fall due in one transaction. Returns how many cases moved.
+    def some_terms(self, failed: set[int] | None = None, limit: int = _CHUNK) -> int:
+        """Let the terms of a number of cases fall due in one transaction. Returns how many cases were taken up.
 
-        `failed` gathers the cases on which the hub itself failed, so that they are not tried again and again.
+        `failed` gathers those of them on which the hub itself failed, so that they are not tried again and again.
         """
         failed = set() if failed is None else failed
-        if not self._any(cases.c.next_due <= self.router.now_ms(), cases.c.id.not_in(failed)):
+        first = self._first_due(failed)
+        if first is None:
             return 0
+        try:
+            return self._some_terms(failed, limit)
+        except UNWRITABLE as exc:
+            if limit > 1:
+                return self.some_terms(failed, 1)
+            failed.add(first.id)
+            log.error("term_failed", process=first.process, error=type(exc).__name__)
+            return 1
+
+    def _first_due(self, failed: set[int]) -> StoredCase | None:
+        with self.router.database.read() as connection:
+            found = Casebook(connection, self.router.names, self.router.keys).due(self.router.now_ms(), 1, failed)
+        return found[0] if found else None
+
+    def _some_terms(self, failed: set[int], limit: int) -> int:
         with self.router.database.write() as connection:
             work = self._work(connection)
-            due = work.batch.cases.due(work.now, _CHUNK, failed)
+            due = work.batch.cases.due(work.now, limit, failed)
             work.batch.prefetch_openers(stored.keten for stored in due)
             for stored in due:
                 mark = work.batch.mark()
@@ -71,7 +90,7 @@ class Clock:
                     left = work.casework.overdue(stored).case.next_due
                     if left is not None and left <= work.now:  # no rule says any more what its term means
                         failed.add(stored.id)
-                except (HubError, *GONE):
+                except (HubError, *BROKEN):
                     raise
                 except Exception as exc:  # noqa: BLE001  (a fault of the hub on one case holds up no other)
                     work.batch.undo(mark)

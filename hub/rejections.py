@@ -13,7 +13,7 @@ from hub.domain import terms
 from hub.errors import RefusedError, UsageError
 from hub.keys import unseal
 from hub.refusing import unraw
-from hub.storage.tables import Rejection, refusal_counts, rejections
+from hub.storage.tables import LARGEST_KEY, Rejection, refusal_counts, rejections
 from hub.work import Outcome
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _close(hub: Hub, which: ColumnElement[bool], state: Rejection, note: str | N
 
 def _row(hub: Hub, number: int) -> Row[Any]:
     with hub.database.read() as connection:
-        row = connection.execute(select(rejections).where(rejections.c.id == number)).one_or_none()
+        row = connection.execute(select(rejections).where(rejections.c.id == min(number, LARGEST_KEY))).one_or_none()
     if row is None:
         raise UsageError("there is no such refused signal", "see `hub rejections list`")
     return row

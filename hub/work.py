@@ -17,7 +17,7 @@ from hub.placing import CONFIRMED, Place, fault, place
 from hub.recall import Recaller
 from hub.record import Means, Recorder
 from hub.refusing import refuse
-from hub.storage.database import GONE
+from hub.storage.database import BROKEN
 from hub.telemetry import log
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Work:
             return self._refuse(event, admitted)
         try:
             return self._signal(event, admitted)
-        except (HubError, *GONE):
+        except (HubError, *BROKEN):  # the transaction cannot go on; `Router.process` finds the event that broke it
             raise
         except Exception as exc:  # noqa: BLE001  (the one guard: a fault of the hub on one event harms no other)
             log.error("signal_failed", type=admitted.rules.contract.type, error=type(exc).__name__)

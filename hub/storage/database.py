@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, PendingRollbackError, SQLAlchemyError
 
-from hub.errors import HubError, RetryLaterError, StopError
+from hub.errors import HubError, RetryLaterError, StatementError, StopError
 from hub.storage import tables
 from hub.storage.engines import open_engines
 
@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 REVISION: Final = "0002"
 """The newest migration; a test holds it against the migrations folder."""
-GONE: Final = (OperationalError, InterfaceError, InternalError, PendingRollbackError)
+_GONE: Final = (OperationalError, InterfaceError, InternalError)
 """What a statement raises when the database itself cannot go on, whatever the statement was."""
+BROKEN: Final = (DBAPIError, PendingRollbackError)
+"""What any statement raises that fails. Its transaction can do nothing more: PostgreSQL takes no other statement until the end of it."""
+UNWRITABLE: Final = (StatementError, ValueError, OverflowError)
+"""What a write raises when the database has no form for a value; a driver says the last two before it asks."""
 FRESH: Final = "fresh_names"
 """Where a write connection keeps the names that its transaction gave out."""
 
@@ -51,8 +55,8 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A transaction that commits when the block ends and is undone when it raises.
 
-        Raises RetryLaterError (busy, full, unreachable) or StopError (damaged); then nothing of
-        the block is stored.
+        Raises RetryLaterError (busy, full, unreachable), StatementError (it does not take this) or StopError
+        (damaged); then nothing of the block is stored.
         """
         fresh: dict[str, int] = {}
         with _translated(), self._writer.begin() as connection:
@@ -171,6 +175,6 @@ def _translate(exc: DBAPIError) -> HubError:
     for part, error, message, hint in _MEANINGS:
         if part in said:
             return error(message, hint)
-    if isinstance(exc, GONE):
+    if isinstance(exc, _GONE):
         return _silent()
-    return StopError(f"the database refused a statement ({type(exc.orig).__name__})", "report this as a fault of the hub")
+    return StatementError(f"the database refused a statement ({type(exc.orig).__name__})", "report this as a fault of the hub")
