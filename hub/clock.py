@@ -245,7 +245,7 @@ class _Release:
             try:
                 limit = quota.limit_of(grant.quota, conditions.under(agreement))
             except ValueError:
-                log.error("condition_failed", rule=grant.id, type=signal.rules.contract.type)
+                log.error("condition_failed", rule=grant.id, type=signal.rules.contract.type, trace=work.keys.trace(row.signal_id))
                 return None
             _, count = work.batch.count(name(connection, self.key), quota.period(grant.quota, work.recorder.today))
             if limit is not None and count.used >= limit:

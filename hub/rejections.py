@@ -14,6 +14,7 @@ from hub.errors import RefusedError, UsageError
 from hub.keys import unseal
 from hub.refusing import unraw
 from hub.storage.tables import LARGEST_KEY, Rejection, refusal_counts, rejections
+from hub.trail import trace_of
 from hub.work import Outcome
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def show(hub: Hub, number: int) -> dict[str, Any]:
     if row.sealed_key is None:
         return {**summary, "data": None}
     event = _event(hub, row)
-    return {**summary, "bytes": len(event.body), "data": _masked(hub, event)}
+    return {**summary, "trace": trace_of(hub.keys, event, row.signal_id), "bytes": len(event.body), "data": _masked(hub, event)}
 
 
 def replay(hub: Hub, numbers: Sequence[int]) -> list[Outcome]:

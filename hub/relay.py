@@ -7,12 +7,13 @@ leaves. A crash between sending and noting it sends again: the same id, sequence
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Row, bindparam, select
 
+from hub import trail
 from hub.codec import AVRO, frame
 from hub.domain import terms
 from hub.domain.registers import HUB
@@ -91,7 +92,15 @@ class Relay:
                 deliveries.update().where(deliveries.c.id == bindparam("sent")).values(state=int(State.SENT), sent_at=self.now_ms()),
                 [{"sent": row.id} for row in batch],
             )
+        if trail.is_kept():
+            self._log(batch)
         return len(batch)
+
+    def _log(self, batch: Sequence[_Delivery]) -> None:
+        with self.database.read() as connection:
+            for row in batch:
+                trace, type_ = self.keys.trace(row.signal_id), self.names.name(connection, row.type)
+                log.debug("delivery_sent", trace=trace, type=type_, grant=self.rulebooks.view(row.schema)["grant"])
 
     def _number(self, connection: Connection, recipient: int) -> list[_Delivery]:
         """Give each delivery of the next batch its place in the recipient's sequence, once."""
@@ -113,7 +122,7 @@ class Relay:
             deliveries.c.id, deliveries.c.delivery_id, deliveries.c.schema, deliveries.c.payload,
             deliveries.c.at, deliveries.c.sequence, deliveries.c.about,
             signals.c.type, signals.c.publisher, signals.c.keten, signals.c.cause,
-            signals.c.subject, signals.c.sealed_key, signals.c.erase_at,
+            signals.c.subject, signals.c.sealed_key, signals.c.erase_at, signals.c.signal_id,
         )  # fmt: skip
         joined = deliveries.join(signals, signals.c.id == deliveries.c.signal)
         return list(

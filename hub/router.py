@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from hub import admission
+from hub import admission, trail
 from hub.batch import Batch
 from hub.codec import Received, UnreadableError, read_avro
 from hub.domain.reasons import text_of
@@ -80,8 +81,7 @@ class Router:
         try:
             return self._recorded([event], self._admit, dry_run=dry_run)[0]
         except UNWRITABLE as exc:
-            log.error("signal_failed", type="unknown", error=type(exc).__name__)
-            return self._recorded([event], self._unwritable, dry_run=dry_run)[0]
+            return self._recorded([event], partial(self._unwritable, exc), dry_run=dry_run)[0]
 
     def _recorded(
         self, received: Sequence[Received], admit: Callable[[Received, Rulebook, int], Signal | Refused], *, dry_run: bool
@@ -89,6 +89,8 @@ class Router:
         book = self.rulebooks.current
         now = self.now_ms()
         admitted = [admit(event, book, now) for event in received]
+        if kept := trail.is_kept() and not dry_run:
+            trail.received(self.keys, received, admitted)
         outcomes: list[Outcome] = []
         try:
             with self.database.write() as connection:
@@ -100,6 +102,8 @@ class Router:
                 work = Work(self.means, book, self.open_batch(connection), self.now_ms())
                 work.batch.prefetch(a.signal_id for a in admitted if a.signal_id is not None)
                 outcomes = [work.handle(event, item) for event, item in zip(received, admitted, strict=True)]
+                if kept:
+                    trail.recorded(connection, self.keys, received, admitted, [(one.status, one.faults) for one in outcomes])
                 work.finish()
                 _undo_if(dry_run)
         except _UndoError:
@@ -125,11 +129,12 @@ class Router:
             publisher = book.ruleset.participants.find(event.participant)
             return Refused((_FAILED,), publisher=publisher)
 
-    def _unwritable(self, event: Received, book: Rulebook, now: int) -> Signal | Refused:
+    def _unwritable(self, exc: Exception, event: Received, book: Rulebook, now: int) -> Signal | Refused:
         """Return the refusal of a signal that the database does not take."""
         found = self._admit(event, book, now)
         if isinstance(found, Refused):
             return found
+        log.error("signal_failed", type=found.rules.contract.type, error=type(exc).__name__, trace=self.keys.trace(found.signal_id))
         return Refused((_FAILED,), found.id, found.signal_id, found.rules.contract.type, found.publisher)
 
     def open_batch(self, connection: Any) -> Batch:

@@ -27,6 +27,7 @@ UNWRITABLE: Final = (StatementError, ValueError, OverflowError)
 """What a write raises when the database has no form for a value; a driver says the last two before it asks."""
 FRESH: Final = "fresh_names"
 """Where a write connection keeps the names that its transaction gave out."""
+_AFTER: Final = "after_commit"
 
 
 class Database:
@@ -59,11 +60,15 @@ class Database:
         (damaged); then nothing of the block is stored.
         """
         fresh: dict[str, int] = {}
+        after: list[Callable[[], None]] = []
         with _translated(), self._writer.begin() as connection:
             connection.info[FRESH] = fresh
+            connection.info[_AFTER] = after
             yield connection
         for keep in self._on_commit:
             keep(fresh)
+        for do in after:
+            do()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -121,6 +126,11 @@ class Database:
         engines: set[Engine] = {self._writer, self._reader}
         for engine in engines:
             engine.dispose()
+
+
+def after_commit(connection: Connection, do: Callable[[], None]) -> None:
+    """Do this when the transaction of a write connection is committed, and not if it is undone."""
+    connection.info[_AFTER].append(do)
 
 
 @contextmanager
