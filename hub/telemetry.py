@@ -24,6 +24,7 @@ EVENTS: Final[dict[str, frozenset[str]]] = {
     "delivery_sent": frozenset({"trace", "type", "grant"}),
     "batch_recorded": frozenset({"accepted", "duplicate", "rejected"}),
     "deliveries_sent": frozenset({"count"}),
+    "deliveries_unsent": frozenset({"count", "recipients", "oldest_seconds"}),
     "quota_released": frozenset({"released", "expired"}),
     "retry_later": frozenset({"error"}),
     "terms_due": frozenset({"cases"}),

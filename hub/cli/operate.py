@@ -154,7 +154,7 @@ def _health(ctx: Context, hub: Hub) -> Iterator[Callable[[], None]]:
     from hub.metrics import Metrics  # noqa: PLC0415
 
     metrics = Metrics()
-    metrics.watch(hub.database, hub.now_ms, lambda: hub.transport.lag(ROUTERS, IN))
+    metrics.watch(hub.database, hub.now_ms, lambda: hub.transport.lag(ROUTERS, IN), hub.unsent)
     hub.observer = metrics
     health = Health(metrics, lambda: _can_record(hub))
     with served(health, ctx.settings.health_host, ctx.settings.health_port):
