@@ -33,6 +33,7 @@ from hub.storage.tables import Outcome as Recorded
 from hub.storage.tables import counters, decisions
 from hub.telemetry import log
 from hub.transport.base import IN, OUT, ROUTERS, Message
+from hub.unsent import Unsent
 from hub.work import Outcome
 
 if TYPE_CHECKING:
@@ -91,8 +92,9 @@ class Hub:
     """One opened hub."""
 
     def __init__(
-        self, database: Database, keys: Keys, transport: Transport | None, now_ms: Callable[[], int], oin: str = "00000099000000000000"
-    ) -> None:
+        self, database: Database, keys: Keys, transport: Transport | None, now_ms: Callable[[], int], oin: str = "00000099000000000000",
+        unsent_ms: int = 300_000,
+    ) -> None:  # fmt: skip
         self.database = database
         self.keys = keys
         self.now_ms = now_ms
@@ -100,7 +102,8 @@ class Hub:
         self.names = Names(database)
         self.rulebooks = Rulebooks(database, now_ms, CarryOver(self.names, keys, now_ms))
         self.router = Router(database, self.rulebooks, keys, self.names, now_ms, random_id)
-        self.clock = Clock(self.router)
+        self.unsent = Unsent(database, now_ms, unsent_ms)
+        self.clock = Clock(self.router, self.unsent)
         self.decoder = codec.Decoder(self.rulebooks.schema)
         self.observer: Observer | None = None
         self._transport = transport
@@ -302,7 +305,7 @@ def open_hub(settings: HubSettings, *, now: int | None = None, clock: Callable[[
         database.upgrade()
         keys = checked_keys(database, given, settings)
         now_ms = clock or _clock(database, now)
-        hub = Hub(database, keys, None, now_ms, settings.oin)
+        hub = Hub(database, keys, None, now_ms, settings.oin, settings.unsent_alarm_seconds * 1000)
         hub.with_transport(lambda names: transport_of(settings, database, keys, names, now_ms))
         if adopt or hub.rulebooks.resume() is None:
             _take_up(hub, settings)

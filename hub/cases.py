@@ -12,7 +12,7 @@ from hub.domain import process, terms
 from hub.domain.machine import Guard, Machine
 from hub.domain.reasons import text_of
 from hub.errors import UsageError
-from hub.storage.tables import case_steps, cases, signals
+from hub.storage.tables import LARGEST_KEY, case_steps, cases, signals
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -130,7 +130,7 @@ def show(hub: Hub, number: int, *, who: bool = True) -> dict[str, Any]:
     `who` says by whom each step was; a participant does not learn that of the others.
     """
     with hub.database.read() as connection:
-        row = connection.execute(select(cases).where(cases.c.id == number)).one_or_none()
+        row = connection.execute(select(cases).where(cases.c.id == min(number, LARGEST_KEY))).one_or_none()
         if row is None:
             raise UsageError("there is no such case", "see `hub cases list --all`")
         stored = Casebook(connection, hub.names, hub.keys).by_id(number)

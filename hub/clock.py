@@ -1,4 +1,4 @@
-"""What falls due: terms of cases, places in a new period for who waits, and data whose time is up."""
+"""What falls due: terms of cases, places in a new period for who waits, data whose time is up; and the alarm on what stays unsent."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import exists, literal, select
 
+from hub.casebook import Casebook
 from hub.domain import decide as deciding
 from hub.domain import quota
 from hub.domain.decide import Circumstances
 from hub.errors import HubError
 from hub.stopping import Stop, never
-from hub.storage.database import GONE
+from hub.storage.database import BROKEN, UNWRITABLE
 from hub.storage.tables import Rejection, State, case_steps, cases, deliveries, keten_names, rejections, signals
 from hub.telemetry import log
 from hub.work import Work
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Delete, Select
 
+    from hub.casebook import StoredCase
     from hub.router import Router
+    from hub.unsent import Unsent
 
 _CHUNK: Final = 500
 _ERASED: Final = {"sealed_key": None, "payload": None, "fingerprint": None, "erase_at": None}
@@ -33,9 +36,14 @@ class Clock:
     """Does what is due. Two clocks at once do each thing once: all of it is read and written in one transaction."""
 
     router: Router
+    unsent: Unsent
 
     def run_once(self, stop: Stop = never) -> int:
-        """Release and erase whatever is due now, unless told to stop between batches. Returns how many things changed."""
+        """Release and erase whatever is due now, and look what stays unsent, unless told to stop between batches.
+
+        Returns how many things changed.
+        """
+        self.unsent.sweep()
         changed = self._terms(stop) + sum(self._queue(key, stop) for key in self._queues())
         return changed if stop() else changed + self._erase()
 
@@ -50,21 +58,38 @@ class Clock:
         total = 0
         while not stop() and (done := self.some_terms(failed)):
             total += done
-        if total:
-            log.info("terms_due", cases=total)
-        return total
+        moved = total - len(failed)
+        if moved:
+            log.info("terms_due", cases=moved)
+        return moved
 
-    def some_terms(self, failed: set[int] | None = None) -> int:
-        """Let the terms of a number of cases fall due in one transaction. Returns how many cases moved.
+    def some_terms(self, failed: set[int] | None = None, limit: int = _CHUNK) -> int:
+        """Let the terms of a number of cases fall due in one transaction. Returns how many cases were taken up.
 
-        `failed` gathers the cases on which the hub itself failed, so that they are not tried again and again.
+        `failed` gathers those of them on which the hub itself failed, so that they are not tried again and again.
         """
         failed = set() if failed is None else failed
-        if not self._any(cases.c.next_due <= self.router.now_ms(), cases.c.id.not_in(failed)):
+        first = self._first_due(failed)
+        if first is None:
             return 0
+        try:
+            return self._some_terms(failed, limit)
+        except UNWRITABLE as exc:
+            if limit > 1:
+                return self.some_terms(failed, 1)
+            failed.add(first.id)
+            log.error("term_failed", process=first.process, error=type(exc).__name__)
+            return 1
+
+    def _first_due(self, failed: set[int]) -> StoredCase | None:
+        with self.router.database.read() as connection:
+            found = Casebook(connection, self.router.names, self.router.keys).due(self.router.now_ms(), 1, failed)
+        return found[0] if found else None
+
+    def _some_terms(self, failed: set[int], limit: int) -> int:
         with self.router.database.write() as connection:
             work = self._work(connection)
-            due = work.batch.cases.due(work.now, _CHUNK, failed)
+            due = work.batch.cases.due(work.now, limit, failed)
             work.batch.prefetch_openers(stored.keten for stored in due)
             for stored in due:
                 mark = work.batch.mark()
@@ -72,7 +97,7 @@ class Clock:
                     left = work.casework.overdue(stored).case.next_due
                     if left is not None and left <= work.now:  # no rule says any more what its term means
                         failed.add(stored.id)
-                except (HubError, *GONE):
+                except (HubError, *BROKEN):
                     raise
                 except Exception as exc:  # noqa: BLE001  (a fault of the hub on one case holds up no other)
                     work.batch.undo(mark)
@@ -128,8 +153,7 @@ class Clock:
                 connection.execute(signals.update().where(signals.c.id.in_(part), ~running).values(subject=None))
                 connection.execute(signals.update().where(signals.c.id.in_(part)).values(_ERASED))
                 connection.execute(deliveries.update().where(deliveries.c.signal.in_(part)).values(payload=None))
-                named = exists().where(cases.c.keten == keten_names.c.keten, cases.c.closed_at.is_(None))
-                connection.execute(keten_names.delete().where(keten_names.c.keten.in_(part), ~named))
+                connection.execute(_forget_names(select(signals.c.keten).where(signals.c.id.in_(part))))
             refused = connection.execute(
                 rejections.update()
                 .where(rejections.c.sealed_key.is_not(None), rejections.c.erase_at <= now)
@@ -137,9 +161,7 @@ class Clock:
             ).rowcount
             gone = select(cases.c.keten).where(cases.c.erase_at <= now)
             connection.execute(signals.update().where(signals.c.id.in_(gone), signals.c.erase_at.is_(None)).values(subject=None))
-            connection.execute(keten_names.delete().where(
-                keten_names.c.keten.in_(gone), exists().where(signals.c.id == keten_names.c.keten, signals.c.erase_at.is_(None))
-            ))  # fmt: skip
+            connection.execute(_forget_names(gone))
             ended = select(cases.c.id).where(cases.c.erase_at <= now)
             connection.execute(case_steps.update().where(case_steps.c.case.in_(ended)).values(sealed=None))
             closed = connection.execute(
@@ -168,6 +190,19 @@ class Clock:
         """A look is cheap; a write would hold up the router for nothing."""
         with self.router.database.read() as connection:
             return connection.execute(select(literal(1)).where(*where).limit(1)).first() is not None
+
+
+def _forget_names(ketens: Select[tuple[int | None]]) -> Delete:
+    """Return what deletes the name of each of these ketens, if its opener is erased, no case of it runs, and nothing of it is to be sent.
+
+    A delivery that is ready may be a repeat, which must have the name that the first copy had. Its own signal stays until it has left;
+    when that is erased, its keten comes by here again.
+    """
+    opener_gone = exists().where(signals.c.id == keten_names.c.keten, signals.c.erase_at.is_(None))
+    running = exists().where(cases.c.keten == keten_names.c.keten, cases.c.closed_at.is_(None))
+    leaving = select(signals.c.keten).join(deliveries, deliveries.c.signal == signals.c.id)
+    leaving = leaving.where(deliveries.c.state == int(State.READY), signals.c.keten.is_not(None))
+    return keten_names.delete().where(keten_names.c.keten.in_(ketens), opener_gone, ~running, keten_names.c.keten.not_in(leaving))
 
 
 class _Release:
@@ -218,7 +253,7 @@ class _Release:
             try:
                 limit = quota.limit_of(grant.quota, conditions.under(agreement))
             except ValueError:
-                log.error("condition_failed", rule=grant.id, type=signal.rules.contract.type)
+                log.error("condition_failed", rule=grant.id, type=signal.rules.contract.type, trace=work.keys.trace(row.signal_id))
                 return None
             _, count = work.batch.count(name(connection, self.key), quota.period(grant.quota, work.recorder.today))
             if limit is not None and count.used >= limit:

@@ -2,6 +2,8 @@
 
     HubError
       StopError         stop: the set-up, the data or the rules must be put right first
+        FaultsError       rule or schema files hold faults
+        StatementError    the database refuses what was to be written; something else may be
       UsageError        the call itself is wrong
       RetryLaterError   nothing was done; the same call may succeed later
       RefusedError      one signal or request is refused, with reason codes
@@ -40,6 +42,10 @@ class FaultsError(StopError):
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__("\n".join(str(fault) for fault in faults), "put this right; `hub rules check` shows what is left")
         self.faults = tuple(faults)
+
+
+class StatementError(StopError):
+    """The database refused a statement for what it holds: the same would be refused again. Nothing was changed."""
 
 
 class UsageError(HubError):

@@ -47,6 +47,8 @@ class Explanation:
     type: str | None
     publisher: str
     received: str
+    trace: str
+    """By what the log knows it."""
     rule_set: str
     decisions: tuple[Told, ...]
     refused: tuple[tuple[str, str | None], ...] = ()
@@ -65,7 +67,7 @@ class Explanation:
     def as_prose(self) -> str:
         """Return the explanation in plain Dutch."""
         lines = [f"Signaal {self.signal}", f"  type        {self.type or 'onbekend'}", f"  afzender    {self.publisher}",
-                 f"  ontvangen   {_dutch(self.received)}"]  # fmt: skip
+                 f"  ontvangen   {_dutch(self.received)}", f"  spoor       {self.trace}"]  # fmt: skip
         if self.refused:
             lines.append("\nGeweigerd:")
             for code, field in self.refused:
@@ -113,7 +115,7 @@ def _signal(hub: Hub, connection: Connection, row: Row[Any]) -> Explanation:
     moved = tuple(_step(name(connection, s[0]), name(connection, s[1]) if s[1] else None, name(connection, s[2])) for s in steps)
     return Explanation(
         str(uuid.UUID(bytes=row.signal_id)), name(connection, row.type), name(connection, row.publisher),
-        terms.iso_utc(row.received_at), ruleset.version, told, steps=moved,
+        terms.iso_utc(row.received_at), hub.keys.trace(row.signal_id), ruleset.version, told, steps=moved,
     )  # fmt: skip
 
 
@@ -153,5 +155,5 @@ def _rejection(hub: Hub, connection: Connection, signal_id: bytes) -> Explanatio
     reasons = tuple((code, field) for code, field in json.loads(row.reasons))
     return Explanation(
         str(uuid.UUID(bytes=signal_id)), name(connection, row.type) if row.type else None, name(connection, row.publisher),
-        terms.iso_utc(row.received_at), "", (), reasons,
+        terms.iso_utc(row.received_at), hub.keys.trace(signal_id), "", (), reasons,
     )  # fmt: skip

@@ -47,6 +47,7 @@ class KeyVersion:
         self.log = AESGCM(self.derive("log"))
         self.subject = self.derive("subject")
         self.fingerprint = self.derive("fingerprint")
+        self.trace = self.derive("trace")
         self.pseudonym = lru_cache(maxsize=4096)(lambda about: self.derive(f"pseudonym {about}"))
         self._local = threading.local()
 
@@ -73,6 +74,7 @@ class Keys:
     def __init__(self, masters: Mapping[int, bytes]) -> None:
         self.versions = {number: KeyVersion(number, master) for number, master in masters.items()}
         self.newest = self.versions[max(self.versions)]
+        self._oldest = self.versions[min(self.versions)]
 
     # --- sealing --------------------------------------------------------------------------
 
@@ -149,6 +151,13 @@ class Keys:
         """Return what stands for a value at one recipient in one flow, as 32 hex digits."""
         key = self.newest.pseudonym(f"{recipient} {flow} value")
         return hmac.digest(key, value.encode(), "sha256")[:16].hex()
+
+    def trace(self, about: bytes) -> str:
+        """Return by what the log knows a signal, as 32 hex digits; useless without the key, and nowhere else used.
+
+        The oldest key makes it, so that it stays the same when a newer one is added.
+        """
+        return hashlib.blake2b(about, key=self._oldest.trace, digest_size=16).hexdigest()
 
     # --- handles --------------------------------------------------------------------------
 

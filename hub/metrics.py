@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from hub.storage.database import Database
+    from hub.unsent import Unsent
     from hub.work import Outcome
 
 
@@ -54,9 +55,9 @@ class Metrics:
         """Count deliveries that left."""
         self._deliveries.inc(count)
 
-    def watch(self, database: Database, now_ms: Callable[[], int], lag: Callable[[], int]) -> None:
+    def watch(self, database: Database, now_ms: Callable[[], int], lag: Callable[[], int], unsent: Unsent) -> None:
         """Tell from now on also how the queues of this database stand; `lag` counts what routers have yet to take."""
-        self._queues = _Queues(database, now_ms, lag)
+        self._queues = _Queues(database, now_ms, lag, unsent)
         self.registry.register(self._queues)
 
     def unwatch(self) -> None:
@@ -69,10 +70,11 @@ class Metrics:
 class _Queues(Collector):
     """How the queues stand, read at the moment of asking. What cannot be read is left out."""
 
-    def __init__(self, database: Database, now_ms: Callable[[], int], lag: Callable[[], int]) -> None:
+    def __init__(self, database: Database, now_ms: Callable[[], int], lag: Callable[[], int], unsent: Unsent) -> None:
         self._database = database
         self._now_ms = now_ms
         self._lag = lag
+        self._unsent = unsent
 
     def describe(self) -> Iterable[Metric]:
         """Nothing beforehand: the registry must not ask the database while it is being made."""
@@ -90,6 +92,7 @@ class _Queues(Collector):
                 refused = connection.execute(
                     select(func.count(), func.min(rejections.c.received_at)).where(rejections.c.state == int(Rejection.OPEN))
                 ).one()
+            overdue, _, _ = self._unsent.overdue()
         except HubError:
             return
         depth = GaugeMetricFamily("hub_queue_depth", "Deliveries that are recorded and have not left.", labels=["state"])
@@ -99,6 +102,7 @@ class _Queues(Collector):
         yield depth
         unsent = found[State.READY][2] if State.READY in found else None
         yield GaugeMetricFamily("hub_oldest_unsent_seconds", "Age of the oldest delivery that could leave.", value=self._age(unsent))
+        yield GaugeMetricFamily("hub_unsent_overdue", "Deliveries that could leave and have not for too long.", value=overdue)
         yield GaugeMetricFamily("hub_refused_open", "Refused signals that nobody has handled yet.", value=refused[0])
         yield GaugeMetricFamily("hub_oldest_refused_seconds", "Age of the oldest of those.", value=self._age(refused[1]))
         with contextlib.suppress(HubError):

@@ -198,7 +198,7 @@ class Recorder:
         activation = deciding.Conditions(self.book.ruleset, signal, Circumstances(self.now, self.today)).under(decision.agreement)
         exempt = rule.exempt is not None and rule.exempt.holds(activation)
         if exempt is None:
-            log.error("condition_failed", rule=grant.id, type=signal.rules.contract.type)
+            log.error("condition_failed", rule=grant.id, type=signal.rules.contract.type, trace=self.keys.trace(signal.signal_id))
         if exempt:
             return deciding.DELIVER, None, None
         limit = quota.limit_of(rule, activation)
@@ -252,7 +252,7 @@ class Recorder:
         try:
             data = read_avro(writer, encoded, None if current else rules.wire)
         except UnreadableError:
-            log.error("signal_failed", type=rules.contract.type, error="UnreadableError")
+            log.error("signal_failed", type=rules.contract.type, error="UnreadableError", trace=self.keys.trace(row.signal_id))
             return None
         return Signal(rules, publisher, id_, row.signal_id, row.time, data, encoded, row.municipality)
 

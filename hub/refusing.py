@@ -26,7 +26,7 @@ def refuse(recorder: Recorder, event: Received, refused: Refused) -> None:
     if not refused.keep or publisher is None:
         _count(recorder, refused.counted_as or refused.faults[0].code)
         return
-    fingerprint = recorder.keys.fingerprint(publisher.id.encode() + b"\0" + _raw(event))
+    fingerprint = recorder.keys.fingerprint(publisher.id.encode() + b"\0" + raw_of(event))
     if not recorder.batch.refused_before(fingerprint):
         _keep(recorder, event, refused, publisher.id, fingerprint)
         _tell(recorder, refused, publisher.id)
@@ -43,7 +43,7 @@ def _keep(recorder: Recorder, event: Received, refused: Refused, publisher: str,
     sealed_key = body = None
     if len(event.body) <= LARGEST_SIGNAL:  # of a larger one nobody looked at the type, and it may be a forbidden one
         key, sealed_key = recorder.keys.new_data_key()
-        body = seal(key, _raw(event))
+        body = seal(key, raw_of(event))
     reasons = json.dumps([[fault.code, fault.field] for fault in refused.faults])
     rows, name = recorder.batch.rows, recorder.name
     rows.add("rejections", (
@@ -60,7 +60,7 @@ def _tell(recorder: Recorder, refused: Refused, publisher: str) -> None:
     recorder.address(REFUSED, {"signaal_id": signal_id, "signaaltype": refused.type, "redenen": reasons}, (publisher,), None)
 
 
-def _raw(event: Received) -> bytes:
+def raw_of(event: Received) -> bytes:
     """Return everything received as bytes that `unraw` takes apart again, exactly."""
     headers = json.dumps({name: value.hex() for name, value in sorted(event.headers.items())}).encode()
     return len(headers).to_bytes(4) + headers + event.body

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Row, Select, bindparam, select, union_all
 
+from hub import trail
 from hub.codec import AVRO, frame
 from hub.domain import terms
 from hub.domain.registers import HUB
@@ -42,7 +43,7 @@ _COLUMNS: Final = (
     deliveries.c.id, deliveries.c.delivery_id, deliveries.c.recipient, deliveries.c.schema, deliveries.c.payload,
     deliveries.c.at, deliveries.c.sequence, deliveries.c.about,
     signals.c.type, signals.c.publisher, signals.c.keten, signals.c.cause,
-    signals.c.subject, signals.c.sealed_key, signals.c.erase_at,
+    signals.c.subject, signals.c.sealed_key, signals.c.erase_at, signals.c.signal_id,
 )  # fmt: skip
 _RECEIVED: Final = (int(State.READY), int(State.SENT))
 _READABLE_MS: Final = 7 * 86_400_000
@@ -130,7 +131,15 @@ class Relay:
                 sequences.update().where(sequences.c.recipient == bindparam("to")).values(sent=bindparam("place")),
                 [{"to": recipient, "place": place} for recipient, place in last.items()],
             )
+        if trail.is_kept():
+            self._log(batch)
         return len(batch)
+
+    def _log(self, batch: Sequence[_Delivery]) -> None:
+        with self.database.read() as connection:
+            for row in batch:
+                trace, type_ = self.keys.trace(row.signal_id), self.names.name(connection, row.type)
+                log.debug("delivery_sent", trace=trace, type=type_, grant=self.rulebooks.view(row.schema)["grant"])
 
     def _numbered(self, connection: Connection, recipients: Sequence[int]) -> list[_Delivery]:
         """Return the next deliveries of each recipient in the order of its sequence, in which each gets its place once."""

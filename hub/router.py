@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
-from hub import admission
+from hub import admission, trail
 from hub.batch import Batch
 from hub.codec import Received, UnreadableError, read_avro
 from hub.domain.reasons import text_of
 from hub.domain.signal import Fault, Refused, Signal
 from hub.errors import HubError
 from hub.record import Means
+from hub.storage.database import UNWRITABLE
 from hub.storage.rows import Inserts
 from hub.telemetry import log
 from hub.work import Outcome, Work
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from hub.rulebook import Rulebook, Rulebooks
     from hub.storage.database import Database
     from hub.storage.names import Names
+
+
+_FAILED: Final = Fault("interne-fout", None, text_of("interne-fout"))
 
 
 class _UndoError(Exception):
@@ -63,11 +68,29 @@ class Router:
         """Handle a batch in order and record every outcome in one transaction.
 
         A dry run decides the same and records nothing. Raises RetryLaterError or StopError when
-        nothing could be recorded; then nothing is half done.
+        nothing could be recorded; then nothing is half done. A batch of which the database refuses something is
+        handled event by event, and what it refuses is kept as a refused signal; if that raises, the first events may
+        be recorded: given again they are duplicates.
         """
+        try:
+            return self._recorded(received, self._admit, dry_run=dry_run)
+        except UNWRITABLE:
+            return [self._by_itself(event, dry_run=dry_run) for event in received]
+
+    def _by_itself(self, event: Received, *, dry_run: bool) -> Outcome:
+        try:
+            return self._recorded([event], self._admit, dry_run=dry_run)[0]
+        except UNWRITABLE as exc:
+            return self._recorded([event], partial(self._unwritable, exc), dry_run=dry_run)[0]
+
+    def _recorded(
+        self, received: Sequence[Received], admit: Callable[[Received, Rulebook, int], Signal | Refused], *, dry_run: bool
+    ) -> list[Outcome]:
         book = self.rulebooks.current
         now = self.now_ms()
-        admitted = [self._admit(event, book, now) for event in received]
+        admitted = [admit(event, book, now) for event in received]
+        if kept := trail.is_kept() and not dry_run:
+            trail.received(self.keys, received, admitted)
         outcomes: list[Outcome] = []
         try:
             with self.database.write() as connection:
@@ -75,10 +98,12 @@ class Router:
                 now_in_force = self.rulebooks.sync(connection)
                 if now_in_force is not book:  # another process changed the rules while this one waited
                     book = now_in_force
-                    admitted = [self._admit(event, book, now) for event in received]
+                    admitted = [admit(event, book, now) for event in received]
                 work = Work(self.means, book, self.open_batch(connection), self.now_ms())
                 work.batch.prefetch(a.signal_id for a in admitted if a.signal_id is not None)
                 outcomes = [work.handle(event, item) for event, item in zip(received, admitted, strict=True)]
+                if kept:
+                    trail.recorded(connection, self.keys, received, admitted, [(one.status, one.faults) for one in outcomes])
                 work.finish()
                 _undo_if(dry_run)
         except _UndoError:
@@ -102,7 +127,15 @@ class Router:
         except Exception as exc:  # noqa: BLE001  (see Work.handle)
             log.error("signal_failed", type="unknown", error=type(exc).__name__)
             publisher = book.ruleset.participants.find(event.participant)
-            return Refused((Fault("interne-fout", None, text_of("interne-fout")),), publisher=publisher)
+            return Refused((_FAILED,), publisher=publisher)
+
+    def _unwritable(self, exc: Exception, event: Received, book: Rulebook, now: int) -> Signal | Refused:
+        """Return the refusal of a signal that the database does not take."""
+        found = self._admit(event, book, now)
+        if isinstance(found, Refused):
+            return found
+        log.error("signal_failed", type=found.rules.contract.type, error=type(exc).__name__, trace=self.keys.trace(found.signal_id))
+        return Refused((_FAILED,), found.id, found.signal_id, found.rules.contract.type, found.publisher)
 
     def open_batch(self, connection: Any) -> Batch:
         """Return an empty batch on an open write transaction."""

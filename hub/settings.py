@@ -30,6 +30,9 @@ class HubSettings(BaseSettings):
     kafka_instance: str | None = Field(default=None, description="Name of this router among routers; it keeps its partitions at a restart.")
     health_port: int | None = Field(default=None, ge=0, le=65_535, description="Port of /live, /ready and /metrics; none without it.")
     health_host: str = Field(default="127.0.0.1", description="Address on which that port listens.")
+    unsent_alarm_seconds: int = Field(
+        default=300, ge=1, description="From which age on a delivery that could leave and has not is counted, listed and logged."
+    )
     rules_dir: Path | None = Field(default=None, description="Folder of rule files; ./rules, else the package's.")
     schemas_dir: Path | None = Field(default=None, description="Folder of schemas; ./schemas, else the package's.")
     master_key: SecretStr | None = Field(

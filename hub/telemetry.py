@@ -14,12 +14,17 @@ from typing import Any, Final
 import structlog
 
 EVENTS: Final[dict[str, frozenset[str]]] = {
-    "condition_failed": frozenset({"rule", "type"}),
+    "condition_failed": frozenset({"rule", "type", "trace"}),
     "rules_adopted": frozenset({"version"}),
     "rules_refused": frozenset({"faults"}),
-    "signal_failed": frozenset({"type", "error"}),
+    "signal_failed": frozenset({"type", "error", "trace"}),
+    "signal_received": frozenset({"trace", "type"}),
+    "signal_recorded": frozenset({"trace", "type", "status", "reasons"}),
+    "signal_decided": frozenset({"trace", "grant", "outcome", "reason"}),
+    "delivery_sent": frozenset({"trace", "type", "grant"}),
     "batch_recorded": frozenset({"accepted", "duplicate", "rejected"}),
     "deliveries_sent": frozenset({"count"}),
+    "deliveries_unsent": frozenset({"count", "recipients", "oldest_seconds"}),
     "quota_released": frozenset({"released", "expired"}),
     "retry_later": frozenset({"error", "why"}),
     "going_on": frozenset(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from hub import trail
 from hub.casework import Casework, Taken
 from hub.codec import Received
 from hub.domain.decide import Circumstances, Decision, content_faults, decide
@@ -17,7 +18,7 @@ from hub.placing import CONFIRMED, Place, fault, place
 from hub.recall import Recaller
 from hub.record import Means, Recorder
 from hub.refusing import refuse
-from hub.storage.database import GONE
+from hub.storage.database import BROKEN
 from hub.telemetry import log
 
 if TYPE_CHECKING:
@@ -52,12 +53,16 @@ class Work:
         self.recorder = Recorder(means, book, batch, now)
         self.casework = Casework(self.recorder)
         self.recaller = Recaller(self.recorder)
+        if trail.is_kept():
+            batch.rows.decided = []
 
     def finish(self) -> None:
         """Tell the recipients whose queue grew, and write everything."""
         self.recorder.tell_waiting()
         self.batch.rows.saw(self.now)
         self.batch.flush()
+        if self.batch.rows.decided:
+            trail.decided(self.batch, self.batch.rows.decided)
 
     # --- one event ------------------------------------------------------------------------
 
@@ -67,10 +72,11 @@ class Work:
             return self._refuse(event, admitted)
         try:
             return self._signal(event, admitted)
-        except (HubError, *GONE):
+        except (HubError, *BROKEN):  # the transaction cannot go on; `Router.process` finds the event that broke it
             raise
         except Exception as exc:  # noqa: BLE001  (the one guard: a fault of the hub on one event harms no other)
-            log.error("signal_failed", type=admitted.rules.contract.type, error=type(exc).__name__)
+            trace = self.keys.trace(admitted.signal_id)
+            log.error("signal_failed", type=admitted.rules.contract.type, error=type(exc).__name__, trace=trace)
             return self._reject(event, admitted, (fault("interne-fout"),))
 
     def _signal(self, event: Received, signal: Signal) -> Outcome:
@@ -120,7 +126,7 @@ class Work:
         by = self._circumstances(signal, found, keten, taken, self.recaller.holders(earlier))
         verdict = decide(self.book.ruleset, signal, by)
         for where in verdict.alarms:
-            log.error("condition_failed", rule=where, type=signal.rules.contract.type)
+            log.error("condition_failed", rule=where, type=signal.rules.contract.type, trace=self.keys.trace(signal.signal_id))
         if verdict.faults:
             return verdict.faults
         instead = self.recaller.instead(earlier, verdict.decisions) if earlier else {}

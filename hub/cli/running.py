@@ -81,7 +81,7 @@ class _Process:
         """Tell how this hub is while the block lasts. Raises RetryLaterError if its topics do not answer."""
         if self._topics:
             hub.transport.check()
-        self._metrics.watch(hub.database, hub.now_ms, lambda: hub.transport.lag(ROUTERS, IN))
+        self._metrics.watch(hub.database, hub.now_ms, lambda: hub.transport.lag(ROUTERS, IN), hub.unsent)
         hub.observer = self._metrics
         self._hub = hub
         try:

@@ -1,4 +1,4 @@
-"""Commands on signals: publish, deliveries, why, quota."""
+"""Commands on signals: publish, deliveries, why, quota, unsent."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ def add_to(app: typer.Typer) -> None:
     quota = typer.Typer(no_args_is_help=True, help="Caps and queues.")
     quota.command("show")(quota_show)
     app.add_typer(quota, name="quota")
+    unsent = typer.Typer(no_args_is_help=True, help="Deliveries that could leave and do not.")
+    unsent.command("list")(unsent_list)
+    app.add_typer(unsent, name="unsent")
 
 
 def publish(
@@ -185,4 +188,23 @@ def quota_show(context: typer.Context, as_json: bool = JSON) -> None:
     for row in found:
         limit = "geen" if row["limit"] is None else str(row["limit"])
         table.add_row(row["quota"], row["key"], row["period"], str(row["used"]), limit, str(row["waiting"]))
+    console().print(table)
+
+
+def unsent_list(
+    context: typer.Context,
+    everything: bool = typer.Option(False, "--all", help="Those too that are not overdue yet."),
+    as_json: bool = JSON,
+) -> None:
+    """List the deliveries that should have left by now, the oldest first. They leave by themselves as soon as they can."""
+    ctx: Context = context.obj
+    with ctx.hub(adopt=False) as hub:
+        found = hub.unsent.listing(hub.names, everything=everything)
+    if as_json:
+        for row in found:
+            show_json(row)
+        return
+    table = Table("levering", "ontvanger", "type", "regel", "klaar sinds", "seconden")
+    for row in found:
+        table.add_row(row["delivery_id"], row["recipient"], row["type"], row["grant"], row["since"][:19], str(row["seconds"]))
     console().print(table)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, PendingRollbackError, SQLAlchemyError
 
-from hub.errors import HubError, RetryLaterError, StopError
+from hub.errors import HubError, RetryLaterError, StatementError, StopError
 from hub.storage import tables
 from hub.storage.engines import BESIDE, open_engines
 
@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 
 REVISION: Final = "0003"
 """The newest migration; a test holds it against the migrations folder."""
-GONE: Final = (OperationalError, InterfaceError, InternalError, PendingRollbackError)
+_GONE: Final = (OperationalError, InterfaceError, InternalError)
 """What a statement raises when the database itself cannot go on, whatever the statement was."""
+BROKEN: Final = (DBAPIError, PendingRollbackError)
+"""What any statement raises that fails. Its transaction can do nothing more: PostgreSQL takes no other statement until the end of it."""
+UNWRITABLE: Final = (StatementError, ValueError, OverflowError)
+"""What a write raises when the database has no form for a value; a driver says the last two before it asks."""
 FRESH: Final = "fresh_names"
 """Where a write connection keeps the names that its transaction gave out."""
+_AFTER: Final = "after_commit"
 
 
 class Database:
@@ -54,15 +59,19 @@ class Database:
 
         With `beside` it waits for no other on PostgreSQL: for who touches rows that nobody else changes meanwhile.
 
-        Raises RetryLaterError (busy, full, unreachable) or StopError (damaged); then nothing of
-        the block is stored.
+        Raises RetryLaterError (busy, full, unreachable), StatementError (it does not take this) or StopError
+        (damaged); then nothing of the block is stored.
         """
         fresh: dict[str, int] = {}
+        after: list[Callable[[], None]] = []
         with _translated(), (self._writer_beside if beside else self._writer).begin() as connection:
             connection.info[FRESH] = fresh
+            connection.info[_AFTER] = after
             yield connection
         for keep in self._on_commit:
             keep(fresh)
+        for do in after:
+            do()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -123,6 +132,11 @@ class Database:
             engine.dispose()
 
 
+def after_commit(connection: Connection, do: Callable[[], None]) -> None:
+    """Do this when the transaction of a write connection is committed, and not if it is undone."""
+    connection.info[_AFTER].append(do)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     """Turn what the driver raises into what to do about it. Its texts hold values: not repeated."""
@@ -176,6 +190,6 @@ def _translate(exc: DBAPIError) -> HubError:
     for part, error, message, hint in _MEANINGS:
         if part in said:
             return error(message, hint)
-    if isinstance(exc, GONE):
+    if isinstance(exc, _GONE):
         return _silent()
-    return StopError(f"the database refused a statement ({type(exc.orig).__name__})", "report this as a fault of the hub")
+    return StatementError(f"the database refused a statement ({type(exc.orig).__name__})", "report this as a fault of the hub")

@@ -46,6 +46,8 @@ class Rows:
         self.stored: dict[str, int] = {name: value for name, value in found}  # noqa: C416  (typed)
         self.last = dict(self.stored)
         self.rows: dict[str, list[tuple[Any, ...]]] = {table.name: [] for table in _TABLES}
+        self.decided: list[tuple[Any, ...]] | None = None
+        """The decisions that were inserted, if a list is put here to keep them."""
 
     def next(self, table: str) -> int:
         """Return a fresh id."""
@@ -79,6 +81,8 @@ class Rows:
 
     def flush(self) -> None:
         """Insert everything."""
+        if self.decided is not None:
+            self.decided += self.rows["decisions"]
         for name, rows in self.rows.items():
             if rows:
                 self._connection.exec_driver_sql(self._inserts.sql[name], rows)

@@ -25,6 +25,8 @@ from sqlalchemy import (
 
 metadata: Final = MetaData()
 _Key: Final = BigInteger().with_variant(Integer, "sqlite")
+LARGEST_KEY: Final = 2**63 - 1
+"""The largest number that a row can have; a larger one cannot even be asked for."""
 
 
 class State(IntEnum):

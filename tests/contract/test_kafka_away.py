@@ -50,7 +50,7 @@ def test_metrics_answer_while_the_brokers_are_away_and_leave_no_threads(
     with away() as port, opened(tmp_path / "home", clock) as hub:
         transport = transport_to(f"127.0.0.1:{port}")
         metrics = Metrics()
-        metrics.watch(hub.database, hub.now_ms, lambda: transport.lag(ROUTERS, IN))
+        metrics.watch(hub.database, hub.now_ms, lambda: transport.lag(ROUTERS, IN), hub.unsent)
         with served(Health(metrics, lambda: True), "127.0.0.1", 0) as health:
             assert health is not None
             seen = []

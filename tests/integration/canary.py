@@ -263,10 +263,14 @@ def at_rest(surfaces: Surfaces, home: Path, when: str, *, whole: bool = True) ->
     for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
         cursor = connection.execute(f'SELECT * FROM "{table}"')  # noqa: S608
         columns = [column[0] for column in cursor.description]
-        rows = cursor.fetchall()
-        for number, column in enumerate(columns):
-            _values(surfaces, f"{when}: %s in {table}.{column}", [row[number] for row in rows], column, table)
+        of_table(surfaces, when, table, columns, cursor.fetchall())
     connection.close()
+
+
+def of_table(surfaces: Surfaces, when: str, table: str, columns: list[str], rows: list[tuple[Any, ...]]) -> None:
+    """Take in every value of a table, column by column."""
+    for number, column in enumerate(columns):
+        _values(surfaces, f"{when}: %s in {table}.{column}", [row[number] for row in rows], column, table)
 
 
 def _values(surfaces: Surfaces, name: str, values: list[Any], column: str, table: str) -> None:

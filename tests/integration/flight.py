@@ -20,8 +20,10 @@ from hub.app import Hub, MovingClock, open_hub
 from hub.cli import main
 from hub.codec import Received
 from hub.domain import terms
+from hub.metrics import Metrics
 from hub.settings import HubSettings
 from hub.telemetry import configure
+from hub.transport.base import IN, ROUTERS
 from hub.work import Outcome
 from tests.integration.canary import Aviary, Surfaces, at_rest, fixed_random
 
@@ -100,12 +102,21 @@ class Flight:
         """Search what is on disk: the files as they are if `whole`, else only what is in them."""
         at_rest(self.surfaces, self.home, when, whole=whole)
 
-    def printed(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """Search what was printed and logged, by the hub and by its libraries."""
+    def printed(self, capsys: pytest.CaptureFixture[str]) -> str:
+        """Search what was printed and logged, by the hub and by its libraries. Returns what was on standard error."""
         captured = capsys.readouterr()
         self.surfaces.add("standard output", captured.out)
         self.surfaces.add("standard error", captured.err)
         self.surfaces.add("log of the libraries", self.log.getvalue(), of_rules=True)
+        return captured.err
+
+
+def measured(hub: Hub) -> Metrics:
+    """Let a hub be counted, as a process with a health port is."""
+    metrics = Metrics()
+    metrics.watch(hub.database, hub.now_ms, lambda: hub.transport.lag(ROUTERS, IN), hub.unsent)
+    hub.observer = metrics
+    return metrics
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from prometheus_client import generate_latest
 
 from hub import cases, explain, recalls, rejections
 from hub.app import Hub, open_hub
@@ -33,7 +34,7 @@ from hub.errors import HubError
 from hub.quotas import stands
 from hub.transport.base import IN, Message
 from tests.integration.canary import BIRD, NUMBER_WAYS, TEXT_WAYS, Aviary, Surfaces, on_the_wire, varint
-from tests.integration.flight import Flight, flying, mute_sql
+from tests.integration.flight import Flight, flying, measured, mute_sql
 from tests.integration.memory import confirmation, withdrawal
 from tests.integration.support import TILBURG, without_examples
 from tests.sample import ADDRESS, ANSWER, DEBT, INVESTIGATED, address_data, debt_data
@@ -626,6 +627,7 @@ def publish_what_is_wrong(flight: Proof) -> None:
         EVERYTHING, wrong[3], "--id", BIRD + " x", "--time", BIRD, "--correlation", BIRD + "?", "--cause", BIRD, "--replaces", BIRD
     )
     hub = open_hub(flight.options(), clock=flight.clock)
+    metrics = measured(hub)
     events = refused_events(flight.aviary) + broken_avro(hub, flight.aviary)
     for received in events:
         (outcome,) = flight.process(hub, received)
@@ -635,7 +637,9 @@ def publish_what_is_wrong(flight: Proof) -> None:
         hub.transport.send(
             IN + received.participant, [Message(b" " + received.body if not received.headers else received.body, received.headers)]
         )
+    flight.run("unsent", "list", "--all")
     hub.run_once()
+    flight.surfaces.add("/metrics", generate_latest(metrics.registry))
     flight.at_rest("with refusals")
     hub.close()
 
@@ -750,7 +754,9 @@ def let_time_pass(flight: Proof) -> None:
 def test_the_markers_appear_in_deliveries_that_grant_them_and_nowhere_else(flight: Proof, capsys: pytest.CaptureFixture[str]) -> None:
     fly(flight)
     flight.at_rest("at the end")
-    flight.printed(capsys)
+    said = flight.printed(capsys) + b"".join(content for name, content in flight.surfaces.found if name.endswith("(stderr)")).decode()
+    assert all(f'"{event}"' in said for event in ("signal_received", "signal_recorded", "signal_decided", "delivery_sent"))
+    assert "/metrics" in {name for name, _ in flight.surfaces.found}
 
     leaks = flight.surfaces.leaks(flight.aviary)
     assert not leaks, "\n".join(leaks[:40])

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from prometheus_client import generate_latest
 
 from hub import cases, explain, recalls, rejections
 from hub.app import Hub
@@ -28,7 +29,7 @@ from hub.domain.ruleset import RuleSet
 from hub.quotas import stands
 from hub.transport.base import OUT
 from tests.integration.canary import NUMBER_WAYS, TEXT_WAYS, Aviary, heavy_codes
-from tests.integration.flight import ROOT, Flight, flying, mute_sql
+from tests.integration.flight import ROOT, Flight, flying, measured, mute_sql
 from tests.integration.playback import (
     HEAVY,
     Arrived,
@@ -55,6 +56,7 @@ class Tour:
 
     def __init__(self, flight: Flight, hub: Hub) -> None:
         self.flight, self.surfaces, self.hub = flight, flight.surfaces, hub
+        self.metrics = measured(hub)
         self.playback = Playback(hub, flight.clock, flight.aviary, after=self.after, at_moments=self.at_moments)
         self.guards = {guard.name: guard.code for machine in self.playback.ruleset.machines.values() for guard in machine.guards}
         self.answers: set[str | None] = set()
@@ -107,6 +109,7 @@ class Tour:
             add("case", json.dumps([row, cases.show(hub, row["case"])], ensure_ascii=False))
         add("recalls", json.dumps(recalls.listing(hub, everything=True)))
         add("quota", json.dumps(stands(hub)))
+        add("/metrics", generate_latest(self.metrics.registry))
         refused = rejections.listing(hub, only_open=False)
         add("rejections", json.dumps(refused))
         for number in {row["rejection"] for row in refused} - self._shown:
@@ -252,7 +255,7 @@ def ask_everything(flight: Flight, playback: Playback) -> None:
     refused = [row["rejection"] for row in rejections.listing(hub) if row["errors"][0]["code"] in own_codes(ruleset)][:2]
     opened = next(p for p in playback.published if p.signal.correlation and p.receipt.status == "accepted")
     keten = f"--as {opened.participant} --correlation {opened.signal.correlation}"
-    commands = ["cases list", "cases list --all --json", "recalls list", "recalls list --all --json", "quota show", "quota show --json",
+    commands = ["cases list", "cases list --all --json", "recalls list", "recalls list --all --json", "quota show", "quota show --json", "unsent list --all", "unsent list --all --json",
                 "rejections list --all", "rejections list --json", "schemas check", "clock --once", "run --once",
                 f"cases show {opened.signal.correlation} --as {opened.participant}",
                 *(f"cases show {number}{how}" for number in numbers for how in ("", " --json")),

@@ -14,9 +14,10 @@ from sqlalchemy import select, update
 
 from hub.app import Hub, MovingClock
 from hub.client import NewSignal, Receipt
+from hub.domain import terms
 from hub.errors import RetryLaterError
 from hub.relay import Relay
-from hub.storage.tables import State, deliveries, sequences, signals
+from hub.storage.tables import State, deliveries, keten_names, sequences, signals
 from hub.transport.base import OUT, Consumer, Message, Transport
 from tests.integration.support import (
     DEFERRED,
@@ -36,6 +37,7 @@ from tests.integration.support import (
     opened,
     received,
     some_address,
+    tick,
 )
 from tests.sample import ADDRESS, ANSWER, INVESTIGATED, OFFER, address, address_data, debt
 
@@ -340,6 +342,45 @@ def test_what_was_sent_and_not_noted_is_sent_again_byte_for_byte(tmp_path: Path,
         assert everything[:6] == first + first
         assert [headers["ce_sequence"] for _, headers in everything] == [b"1", b"2", b"3", b"1", b"2", b"3", b"4"]
         assert states(hub) == [State.SENT] * 4
+
+
+@pytest.mark.parametrize(
+    ("opener", "signal", "answerer", "erased"),
+    [
+        (LANDLORD, debt(), EINDHOVEN, ["2027-06-01T09:00"]),
+        (TILBURG, address(), TAX, ["2027-12-01T09:00", "2028-06-02T09:00"]),  # its case ends first, and is erased half a year later
+    ],
+    ids=["with its signal", "with its case"],
+)
+def test_a_repeat_names_the_keten_as_the_first_copy_did_when_its_opener_was_erased_in_between(
+    hub: Hub, clock: MovingClock, opener: str, signal: NewSignal, answerer: str, erased: list[str]
+) -> None:
+    accepted(hub, opener, replace(signal, correlation="dossier-7"))
+    (delivery,) = received(hub, answerer)
+    for moment in erased[:-1]:
+        tick(hub, clock, moment)
+    clock.now = terms.moment(erased[-1]) - 3_600_000
+    data = {"resultaat": "AANBOD_GEDAAN", "resultaat_op": "2027-05-01"}
+    reply = answer() if answerer == TAX else NewSignal(type=OFFER, data=data)
+    accepted(hub, answerer, replace(reply, cause=delivery["delivery_id"]))
+    before = len(wire(hub, opener))
+    with pytest.raises(RetryLaterError):
+        failing(hub, after=True).run_once()
+    clock.now = terms.moment(erased[-1])
+    hub.clock.run_once()
+    assert len(named(hub)) == 1
+    hub.relay.run_once()
+    first, repeat = wire(hub, opener)[before:]
+    assert first == repeat
+    assert first[1]["ce_correlationid"] == b"dossier-7"
+    tick(hub, clock, "2029-01-01T09:00")
+    assert named(hub) == [], "the name is forgotten once nothing of the keten is left to be sent"
+
+
+def named(hub: Hub) -> list[int]:
+    """Return the ketens of which the opener's own name is still kept."""
+    with hub.database.read() as connection:
+        return list(connection.execute(select(keten_names.c.keten)).scalars())
 
 
 def test_what_was_numbered_and_not_sent_keeps_its_number(hub: Hub) -> None:

@@ -40,7 +40,7 @@ def asked(port: int, path: str) -> tuple[int, str]:
 
 def measured(hub: Hub) -> tuple[Metrics, dict[str, float]]:
     metrics = Metrics()
-    metrics.watch(hub.database, hub.now_ms, lambda: hub.transport.lag(ROUTERS, IN))
+    metrics.watch(hub.database, hub.now_ms, lambda: hub.transport.lag(ROUTERS, IN), hub.unsent)
     hub.observer = metrics
     hub.run_once()
     return metrics, values(metrics)

@@ -24,6 +24,7 @@ from tests.integration.support import (
     REFUSED,
     TAX,
     TILBURG,
+    Cli,
     accepted,
     at_rest,
     codes,
@@ -397,3 +398,82 @@ def test_discarding_is_all_or_nothing(hub: Hub) -> None:
     with pytest.raises(UsageError):
         rejections.discard(hub, [number, 99], "vergissing")
     assert len(rejections.listing(hub)) == 1
+
+
+# --- many at once -------------------------------------------------------------------------
+
+
+def test_what_was_refused_for_one_reason_of_one_type_by_one_publisher_is_chosen_together(hub: Hub) -> None:
+    refuse(hub, TILBURG, address(bsn="1"))
+    refuse(hub, TILBURG, address(bsn="1", gemeentecode="855"))
+    refuse(hub, LANDLORD, debt(herinneringen=0))
+    refuse(hub, TILBURG, NewSignal(type="nl.x.y.v1", data={}))
+
+    def chosen(**which: str) -> list[int]:
+        return [entry["rejection"] for entry in rejections.listing(hub, rejections.Which(**which))]
+
+    assert chosen(code="bsn-ongeldig") == [1, 2]
+    assert chosen(code="gemeentecode-ongeldig") == [2]
+    assert chosen(type=DEBT) == chosen(publisher=LANDLORD) == [3]
+    assert chosen(publisher=TILBURG, type=ADDRESS) == [1, 2]
+    assert chosen(code="type-onbekend", publisher=LANDLORD) == chosen(type="nl.x.y.v1") == []
+    assert chosen() == [1, 2, 3, 4]
+
+
+def test_many_are_replayed_in_order_and_discarded_all_or_none_whatever_their_number(
+    tmp_path: Path, clock: MovingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rejections, "_CHUNK", 3)
+    rules = copied("rules", tmp_path / "rules")
+    edit(rules, "vaste-lasten.yaml", "geen-herinnering:\n        condition: s.herinneringen >= 1",
+         "geen-herinnering:\n        condition: s.herinneringen >= 3", 1)  # fmt: skip
+    with opened(tmp_path / "home", clock, rules) as hub:
+        for number in range(10):
+            refuse(hub, LANDLORD, debt(herinneringen=1, bedrag_cent=number + 1))
+        refuse(hub, TILBURG, address(bsn="1"))
+    edit(rules, "vaste-lasten.yaml", "s.herinneringen >= 3", "s.herinneringen >= 1", 1)
+    with opened(tmp_path / "home", clock, rules) as hub:
+        chosen = rejections.replayable(hub, rejections.Which(code="geen-herinnering"))
+        assert [outcome.status for outcome in rejections.replay(hub, chosen)] == ["accepted"] * 10
+        assert [delivery["data"]["bedrag_cent"] for delivery in received(hub, EINDHOVEN, DEBT)] == list(range(1, 11))
+        for _ in range(6):
+            refuse(hub, TILBURG, address(bsn="1", bag_id="0855010000000018"))
+        numbers = [entry["rejection"] for entry in rejections.listing(hub)]
+        assert len(numbers) == 7
+        for wrong, error in (([*numbers, 99], UsageError), ([*numbers, 1], RefusedError)):
+            with pytest.raises(error):
+                rejections.discard(hub, wrong, "vergissing")
+            with pytest.raises(error):
+                rejections.replay(hub, wrong)
+        assert len(rejections.listing(hub)) == 7
+        rejections.discard(hub, numbers, "fout van de leverancier")
+        assert rejections.listing(hub) == []
+        assert {row.note for row in rows(hub)[10:]} == {"fout van de leverancier"}
+
+
+def test_a_signal_that_was_too_large_to_keep_stands_in_the_way_of_no_other(hub: Hub) -> None:
+    hub.router.process([Received(TILBURG, b"x" * 70_000), Received(TILBURG, b"no json")])
+    assert [entry["rejection"] for entry in rejections.listing(hub)] == [1, 2]
+    assert rejections.replayable(hub) == [2]
+    with pytest.raises(RefusedError, match="no bytes were kept"):
+        rejections.replay(hub, [1])
+    assert [outcome.status for outcome in rejections.replay(hub, rejections.replayable(hub))] == ["rejected"]
+    rejections.discard(hub, [1, 2], "gezien")
+    assert [entry["state"] for entry in rejections.listing(hub, only_open=False)] == ["discarded"] * 2
+
+
+def test_the_command_replays_and_discards_what_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli = Cli(tmp_path / "home", monkeypatch)
+    for bsn in ("1", "2"):
+        cli.publish(address_data(bsn=bsn))
+    cli.publish(address_data(gemeentecode="855"))
+    assert [row["rejection"] for row in cli("rejections", "list", "--code", "bsn-ongeldig", "--json").lines] == [1, 2]
+    ran = cli("rejections", "replay", "--type", ADDRESS, "--from", TILBURG, "--code", "gemeentecode-ongeldig", "--json")
+    assert (ran.code, ran.lines) == (1, [{"rejection": 3, "status": "rejected", "errors": ["gemeentecode-ongeldig"]}])
+    assert cli("rejections", "replay", "--code", "te-groot").out == ""
+    assert cli("rejections", "discard", "--code", "bsn-ongeldig", "--reason", "dubbel").out == "2 discarded\n"
+    assert [row["rejection"] for row in cli("rejections", "list", "--json").lines] == [3]
+    for command in (("replay",), ("discard", "--reason", "x")):
+        for which in ((), ("3", "--all"), ("3", "--code", "bsn-ongeldig")):
+            ran = cli("rejections", *command, *which)
+            assert (ran.code, ran.err.startswith("hub: name the refused signals")) == (2, True)
