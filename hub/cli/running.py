@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from hub.stopping import Stop, told_to_stop
 from hub.telemetry import log
 from hub.transport.base import IN, ROUTERS
 
-_IDLE_SECONDS = 0.2
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 0.005, 0.2
+_LOOK_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
 Stamp = list[tuple[str, int, int]] | None
 """By which rule and schema files are seen to have changed; None while they cannot be read."""
@@ -61,6 +63,9 @@ class _Process:
         """The hub that it has opened; None while it waits for that."""
         self._waits_for: str | None = None
         self._seen: Stamp = None
+        self._looked = time.monotonic()
+        self._pause: float = 0
+        """How long it rests when there is nothing to do: shorter just after work, for work comes in rows."""
         self._metrics = Metrics()
         self.health = Health(self._metrics, self._ready)
 
@@ -91,7 +96,7 @@ class _Process:
             self._metrics.unwatch()
 
     def take_turns(self, hub: Hub, part: Part) -> None:
-        """Take turns until told to stop; when there is nothing to do, look for new rules and wait a little."""
+        """Take turns until told to stop; look for new rules now and then, and wait a little when there is nothing to do."""
         self._seen = _stamp(self._ctx)
         while not self._stop.is_set():
             with self.patient():
@@ -107,9 +112,12 @@ class _Process:
         if self._waits_for is not None:
             log.warning("going_on")
             self._waits_for = None
-        if not busy:
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
             self._take_up_new_rules(hub)
-            self._stop.wait(_IDLE_SECONDS)
+            self._looked = time.monotonic()
+        self._pause = 0 if busy else min(max(2 * self._pause, _SHORTEST_SECONDS), _LONGEST_SECONDS)
+        if self._pause:
+            self._stop.wait(self._pause)
 
     def _asked(self) -> bool:
         """Note that the work goes on, and say whether it must stop."""

@@ -16,6 +16,7 @@ from hub.domain.view import parse_wire
 from hub.transport.base import IN, OUT
 from tests.bench.stage import MUNICIPALITIES, Process, Span, Stage, Watch, stage
 from tests.bench.world import melder, records
+from tests.services.kafka.jars import version
 from tests.services.waiting import until
 
 SAMPLE: Final = 40_000
@@ -27,6 +28,9 @@ SECONDS: Final = 30
 MEMORY: Final = 300_000
 STEP: Final = 25_000
 WITHIN: Final = 600
+LABELS: Final = {
+    "bare": "bare loop", "one": "one router", "relayed": "one router, a relay", "two": "two routers", "plain": "one router, no cipher"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,4 +189,50 @@ def measured() -> dict[str, Any]:
         made.give(SAMPLE // 10)
         with made.running("router", "relay"):
             until(lambda: made.sent >= 2 * made.given, within=WITHIN, what="the warm-up")
-        return {"latency": latency(made), "throughput": throughput(made), "memory": memory(made)}
+        return {"latency": latency(made), "throughput": throughput(made), "memory": memory(made), "postgresql": made.server}
+
+
+def section(found: dict[str, Any]) -> str:
+    """Return the figures as they are."""
+    spans: dict[str, list[Span]] = found["throughput"]
+    rate = {name: statistics.median(span.rate for span in each) for name, each in spans.items()}
+    cost = {name: statistics.median(span.cost for span in each) for name, each in spans.items()}
+    waiting = {name: statistics.median(span.waiting for span in each) for name, each in spans.items()}
+    late: Latency = found["latency"]
+    points = "\n".join(f"| {count:,} | {mib:.0f} |" for count, mib in found["memory"])
+    rounds = "\n".join(
+        f"| {label} | " + " | ".join(f"{span.rate:,.0f} / {span.cost:.3f} / {span.waiting:.0%}" for span in spans[name]) + " |"
+        for name, label in LABELS.items()
+    )
+    return f"""Apache Kafka {version()} (KRaft, one node), PostgreSQL {found["postgresql"]} (fsync on) and the processes share the machine; so does
+what gives them work. The same signal and rules as above, from {len(MUNICIPALITIES)} publishers with a topic each. {ROUNDS} rounds in turns of {SAMPLE:,}
+fresh signals; the first {EDGE:,} and the last {2 * EDGE:,} of each are not counted, since processes start and run dry there. Medians.
+
+The bare loop is one process on the same libraries that consumes the same records, decodes them, inserts the rows that the
+router inserts, produces two records for each, and commits once a batch: no check, no rule, no view, no cipher.
+
+| what | figure | aim |
+|---|---|---|
+| (a) bare loop, signals a second | {rate["bare"]:,.0f} | |
+| (a) one router, signals a second | {rate["one"]:,.0f}: {rate["one"] / rate["bare"]:.0%} of the bare loop | at least 50 % |
+| (a) one router with a relay, until the deliveries have left | {rate["relayed"]:,.0f}: {rate["relayed"] / rate["bare"]:.0%} of the bare loop | |
+| (b) two routers, signals a second | {rate["two"]:,.0f}: {rate["two"] / rate["one"]:.2f} times one | |
+| (b) router processor seconds for 1,000 signals, one / two | {cost["one"]:.3f} / {cost["two"]:.3f}: {cost["two"] / cost["one"]:.2f} times | at most 1.1 times |
+| (b) of its time a router waits for a lock, one / two | {waiting["one"]:.1%} / {waiting["two"]:.1%} | about zero |
+| (c) publish to delivery at {PER_SECOND} signals a second for {SECONDS} s, p50 / p99 | {late.p50:.0f} / {late.p99:.0f} ms | p99 below 100 ms |
+| (c) publish to acknowledgement, p99: what the generator itself takes | {late.generator_p99:.0f} ms | |
+| (d) one router without the cipher (measured, not an option) | {rate["plain"]:,.0f} ({rate["one"] / rate["plain"] - 1:+.0%} with it) | |
+| (e) memory of a router, from {found["memory"][0][0]:,} to {MEMORY:,} signals | {found["memory"][0][1]:.0f} to {found["memory"][-1][1]:.0f} MiB | flat |
+
+### Every round: signals a second / processor seconds for 1,000 / share of waiting for locks
+
+| what | {" | ".join(f"round {number}" for number in range(1, ROUNDS + 1))} |
+|---|{"---|" * ROUNDS}
+{rounds}
+
+### Memory of a router
+
+| signals | resident MiB |
+|---|---|
+{points}
+"""

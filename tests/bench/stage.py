@@ -140,6 +140,11 @@ class Stage:
         """The form in which signals of the measured type travel."""
         return self.hub.rulebooks.current.ruleset.types[TYPE].wire
 
+    @property
+    def server(self) -> str:
+        """The version of the database server."""
+        return str(self._database.info.parameter_status("server_version")).partition(" ")[0]
+
     def value(self, sql: str) -> int:
         """Return one number from the database."""
         row = self._database.execute(sql.encode()).fetchone()
