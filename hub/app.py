@@ -21,6 +21,7 @@ from hub.codec import Received
 from hub.domain import terms
 from hub.domain.loading import Loaded, load
 from hub.domain.registers import HUB
+from hub.envelope import Envelopes
 from hub.errors import FaultsError, StopError, UsageError
 from hub.keys import Keys
 from hub.relay import Relay
@@ -119,7 +120,8 @@ class Hub:
     @property
     def relay(self) -> Relay:
         """The way from recorded deliveries to the topics."""
-        return Relay(self.database, self.transport, self.rulebooks, self.keys, self.names, self.now_ms, self.source)
+        envelopes = Envelopes(self.rulebooks, self.keys, self.names, self.now_ms, self.source)
+        return Relay(self.database, self.transport, envelopes)
 
     def with_transport(self, make: Callable[[Names], Transport]) -> Hub:
         """Give the hub its topics; they share its names."""

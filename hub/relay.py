@@ -6,49 +6,32 @@ leaves. A crash between sending and noting it sends again: the same id, sequence
 
 from __future__ import annotations
 
-import uuid
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Row, Select, bindparam, select, union_all
+from sqlalchemy import Select, bindparam, select, union_all
 
 from hub import trail
-from hub.codec import AVRO, frame
-from hub.domain import terms
-from hub.domain.registers import HUB
+from hub.envelope import COLUMNS
 from hub.errors import HubError
-from hub.keys import unseal
-from hub.placing import WITHDRAWN
 from hub.stopping import Stop, never
-from hub.storage.tables import State, deliveries, keten_names, sequences, signals
+from hub.storage.tables import State, deliveries, sequences, signals
 from hub.telemetry import log
-from hub.transport.base import OUT, Message
+from hub.transport.base import OUT
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from hub.keys import Keys
-    from hub.rulebook import Rulebooks
+    from hub.envelope import Delivery, Envelopes
     from hub.storage.database import Database
-    from hub.storage.names import Names
-    from hub.transport.base import Transport
+    from hub.transport.base import Message, Transport
 
 BATCH: Final = 500
 _TOGETHER: Final = 25
 """How many recipients are served at once."""
-_COLUMNS: Final = (
-    deliveries.c.id, deliveries.c.delivery_id, deliveries.c.recipient, deliveries.c.schema, deliveries.c.payload,
-    deliveries.c.at, deliveries.c.sequence, deliveries.c.about,
-    signals.c.type, signals.c.publisher, signals.c.keten, signals.c.cause,
-    signals.c.subject, signals.c.sealed_key, signals.c.erase_at, signals.c.signal_id,
-)  # fmt: skip
-_RECEIVED: Final = (int(State.READY), int(State.SENT))
-_READABLE_MS: Final = 7 * 86_400_000
-"""A delivery can be read this long at least, also when its signal is due to be erased at once."""
-_Delivery = Row[Any]
 
 
 @dataclass(slots=True)
@@ -57,12 +40,7 @@ class Relay:
 
     database: Database
     transport: Transport
-    rulebooks: Rulebooks
-    keys: Keys
-    names: Names
-    now_ms: Callable[[], int]
-    source: str
-    """CloudEvents `source` of the hub: its URN."""
+    envelopes: Envelopes
 
     def run_once(self, stop: Stop = never) -> int:
         """Send everything that is ready now, unless told to stop between batches. Returns how many deliveries left."""
@@ -117,14 +95,15 @@ class Relay:
             return 0
         messages: dict[str, list[Message]] = defaultdict(list)
         with self.database.read() as connection:
-            for row in batch:
-                name = self.names.name(connection, row.recipient)
-                messages[OUT + name].append(self._message(connection, name, row))
+            for name, message in self.envelopes.of(connection, batch):
+                messages[OUT + name].append(message)
         self.transport.send_all(messages)
         last = {row.recipient: row.sequence for row in batch}
         with self.database.write(beside=True) as connection:
             connection.execute(
-                deliveries.update().where(deliveries.c.id == bindparam("left")).values(state=int(State.SENT), sent_at=self.now_ms()),
+                deliveries.update()
+                .where(deliveries.c.id == bindparam("left"))
+                .values(state=int(State.SENT), sent_at=self.envelopes.now_ms()),
                 [{"left": row.id} for row in batch],
             )
             connection.execute(
@@ -132,16 +111,11 @@ class Relay:
                 [{"to": recipient, "place": place} for recipient, place in last.items()],
             )
         if trail.is_kept():
-            self._log(batch)
+            with self.database.read() as connection:
+                trail.sent(connection, self.envelopes, batch)
         return len(batch)
 
-    def _log(self, batch: Sequence[_Delivery]) -> None:
-        with self.database.read() as connection:
-            for row in batch:
-                trace, type_ = self.keys.trace(row.signal_id), self.names.name(connection, row.type)
-                log.debug("delivery_sent", trace=trace, type=type_, grant=self.rulebooks.view(row.schema)["grant"])
-
-    def _numbered(self, connection: Connection, recipients: Sequence[int]) -> list[_Delivery]:
+    def _numbered(self, connection: Connection, recipients: Sequence[int]) -> list[Delivery]:
         """Return the next deliveries of each recipient in the order of its sequence, in which each gets its place once."""
         known = {row.recipient: row for row in connection.execute(select(sequences).where(sequences.c.recipient.in_(recipients)))}
         limit = max(1, BATCH // len(recipients))
@@ -160,7 +134,7 @@ class Relay:
         self._note(connection, last, known)
         return list(
             connection.execute(
-                select(*_COLUMNS)
+                select(*COLUMNS)
                 .select_from(deliveries.join(signals, signals.c.id == deliveries.c.signal))
                 .where(deliveries.c.id.in_([row.id for row in found]))
                 .order_by(deliveries.c.recipient, deliveries.c.sequence)
@@ -177,76 +151,6 @@ class Relay:
         if longer:
             connection.execute(sequences.update().where(sequences.c.recipient == bindparam("to")).values(last=bindparam("place")), longer)
 
-    def _message(self, connection: Connection, recipient: str, row: _Delivery) -> Message:
-        view = self.rulebooks.view(row.schema)
-        headers = {
-            "ce_id": str(uuid.UUID(bytes=row.delivery_id)),
-            "ce_source": self.source,
-            "ce_specversion": "1.0",
-            "ce_type": self.names.name(connection, row.type),
-            "ce_time": terms.iso_utc(row.at),
-            "ce_dataschema": f"{self.source}:schema:{row.schema}",
-            "content-type": AVRO,
-            "ce_purpose": view["purpose"],
-            "ce_grantid": view["grant"],
-            "ce_sequence": str(row.sequence),
-            "ce_traceparent": _traceparent(row.delivery_id),
-        }
-        earlier = None if row.about is None else self._earlier(connection, row.about)
-        # A withdrawal speaks of the person as the delivery did that it takes back. What the hub itself says of no delivery
-        # speaks of nobody: else one pseudonym would join all flows.
-        flow = view["flow"] if earlier is None else self.rulebooks.view(earlier.schema)["flow"]
-        if row.subject is not None and flow != HUB:
-            headers["ce_subject"] = self.keys.pseudonym(recipient, flow, row.subject)
-        if row.keten is not None:
-            headers["ce_correlationid"] = self._keten(connection, recipient, row.keten)
-        if earlier is not None:
-            headers["ce_causationid" if headers["ce_type"] == WITHDRAWN else "ce_vervangt"] = str(uuid.UUID(bytes=earlier.delivery_id))
-        if row.cause is not None and "ce_causationid" not in headers:
-            cause = self._known_as(connection, recipient, row.cause, row.sequence)
-            if cause is not None:
-                headers["ce_causationid"] = cause
-        payload = unseal(self.keys.data_key(row.sealed_key), row.payload)
-        return Message(
-            frame(row.schema, payload),
-            {name: value.encode() for name, value in headers.items()},
-            max(row.erase_at, self.now_ms() + _READABLE_MS),
-        )
-
-    def _earlier(self, connection: Connection, delivery: int) -> Row[Any]:
-        """Return an earlier delivery: its public id, as it was sent, and its view."""
-        row: Row[Any] = connection.execute(select(deliveries.c.delivery_id, deliveries.c.schema).where(deliveries.c.id == delivery)).one()  # type: ignore[assignment]
-        return row
-
-    def _keten(self, connection: Connection, recipient: str, keten: int) -> str:
-        """Return the keten as this recipient knows it: its own name if it opened it, else a handle."""
-        named = connection.execute(
-            select(keten_names.c.sealed_name, signals.c.publisher)
-            .join(signals, signals.c.id == keten_names.c.keten)
-            .where(keten_names.c.keten == keten)
-        ).one_or_none()  # fmt: skip
-        if named is not None and self.names.name(connection, named.publisher) == recipient:
-            return self.keys.open_log(named.sealed_name).decode()
-        return str(uuid.UUID(bytes=self.keys.keten_handle(recipient, keten)))
-
-    def _known_as(self, connection: Connection, recipient: str, signal: int, sequence: int) -> str | None:
-        """Return an earlier signal as this recipient knows it: its own signal_id, or what it received.
-
-        None if it neither sent nor received it: then it must not learn that there was one. Only what stands before this
-        delivery in its sequence counts, so that a repeat names the same.
-        """
-        row = connection.execute(select(signals.c.signal_id, signals.c.publisher).where(signals.c.id == signal)).one()
-        if self.names.name(connection, row.publisher) == recipient:
-            return str(uuid.UUID(bytes=row.signal_id))
-        number = self.names.find(connection, recipient)
-        received = connection.execute(
-            select(deliveries.c.delivery_id)
-            .where(deliveries.c.signal == signal, deliveries.c.recipient == number, deliveries.c.state.in_(_RECEIVED),
-                   deliveries.c.sequence < sequence)
-            .order_by(deliveries.c.id)
-        ).scalars().first()  # fmt: skip
-        return None if received is None else str(uuid.UUID(bytes=received))
-
 
 def _head(recipient: int, limit: int, *, behind: bool) -> Select[Any]:
     """Select the next deliveries of a recipient.
@@ -262,8 +166,3 @@ def _head(recipient: int, limit: int, *, behind: bool) -> Select[Any]:
         .limit(limit)
     )
     return select(found.subquery())
-
-
-def _traceparent(delivery_id: bytes) -> str:
-    """Return a trace context of its own: fresh, so that it joins nothing, and the same at a repeat."""
-    return f"00-{delivery_id.hex()}-{delivery_id[:8].hex()}-01"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hub.batch import Batch
     from hub.codec import Received
     from hub.domain.signal import Fault
+    from hub.envelope import Delivery, Envelopes
     from hub.keys import Keys
 
 
@@ -63,6 +64,13 @@ def decided(batch: Batch, rows: Sequence[tuple[Any, ...]]) -> None:
     for _, signal, grant, _, outcome, reason, *_ in rows:
         line = {"trace": batch.keys.trace(batch.by_id(signal).signal_id), "grant": name(grant) if grant else None}
         after_commit(batch.connection, partial(log.debug, "signal_decided", **line, outcome=Recorded(outcome).name.lower(), reason=reason))
+
+
+def sent(connection: Connection, envelopes: Envelopes, batch: Sequence[Delivery]) -> None:
+    """Log deliveries that left, now that this is committed."""
+    for row in batch:
+        line = {"trace": envelopes.keys.trace(row.signal_id), "type": envelopes.names.name(connection, row.type)}
+        log.debug("delivery_sent", **line, grant=envelopes.rulebooks.view(row.schema)["grant"])
 
 
 def _type(one: Signal | Refused) -> str:

@@ -30,7 +30,7 @@ from tests.services.kafka.broker import KafkaServer
 from tests.services.postgres import PostgresServer
 
 SESSION_MS: Final = 2_000
-ROLES: Final = ("router-1", "router-2", "relay-1", "relay-2", "clock")
+ROLES: Final = ("router-1", "router-2", "relay-1", "relay-2", "clock-1", "clock-2")
 RESTLESS: Final = "restless"
 """A router that leaves its group and joins it again, over and over: each time the topics are dealt anew."""
 RESTLESS_FOR: Final = 1.0
