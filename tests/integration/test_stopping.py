@@ -149,11 +149,14 @@ def test_processes_that_wait_for_postgresql_or_for_kafka_stop_in_time_and_lose_n
                 hub.send(TILBURG, [some_address(n) for n in range(3, 5)])  # for the router
                 session.execute("UPDATE deliveries SET state = %s", [int(State.READY)])  # for the relay
                 session.execute("UPDATE signals SET erase_at = 0")  # for the clock
-                waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-                until(lambda: session.execute(waiting).fetchone() == (3,), within=60, what="all to wait for the lock")
+                session.execute("BEGIN")
+                session.execute("LOCK TABLE sequences")  # a relay does not wait for the writer
+                waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+                until(lambda: session.execute(waiting).fetchone() == (3,), within=60, what="all to wait for a lock")
                 codes = stop(processes)
             assert codes == [3, 3, 3]
             assert all({"event": "ended_hard", "level": "error"}.items() <= one.events()[-1].items() for one in processes)
+            session.execute("COMMIT")
             session.execute("SELECT pg_advisory_unlock(%s)", [_WRITERS])
             session.execute("UPDATE signals SET erase_at = 9000000000000")
             is_whole(hub, 5)
