@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +21,7 @@ from hub.errors import RetryLaterError
 from hub.settings import HubSettings
 from hub.storage.engines import _WRITERS
 from hub.storage.tables import State, deliveries
-from tests.integration.process import Running, running, stop
+from tests.integration.process import STOP_SECONDS, Running, running, stop
 from tests.integration.support import ROOT, TAX, TILBURG, amounts, debts, opened, some_address
 from tests.integration.test_operate import asked
 from tests.services import own_kafka
@@ -112,20 +115,38 @@ def test_processes_under_a_backlog_stop_in_time_and_the_books_are_whole(tmp_path
         is_whole(hub, 6_000)
 
 
-def test_processes_that_wait_for_a_lock_on_sqlite_stop_in_time(tmp_path: Path) -> None:
-    with opened(tmp_path / "home", MovingClock(terms.moment("2026-11-02T09:00"))) as hub:
-        hub.publish(TILBURG, [some_address(n) for n in range(3)])
-        hub.send(TILBURG, [some_address(n) for n in range(3, 5)])
+WAITS = """
+import sys
+from pathlib import Path
+from hub.stopping import told_to_stop
+from hub.storage.database import Database
+from hub.telemetry import configure
+
+configure("error")
+database = Database.embedded(Path(sys.argv[1]))
+with told_to_stop():
+    print("waits", flush=True)
+    with database.write():
+        pass
+"""
+
+
+def test_a_call_that_hears_of_no_signal_is_broken_off_in_time(hub: Hub, tmp_path: Path) -> None:
+    """SQLite waits half a minute for a lock in one call: until it returns, no handler of Python runs."""
     with closing(sqlite3.connect(tmp_path / "home" / "hub.db", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
-        with running(tmp_path / "logs", environment(tmp_path / "home"), "up", "router", "relay", "clock") as processes:
-            for one in processes:
-                until(lambda one=one: asked(one.port, "/live")[0] == 200, within=60, what=f"hub {one.command}", tail=one.said)  # type: ignore[misc]
-            codes = stop(processes)
-            assert set(codes) <= {0, 3}, [one.said() for one in processes]
-        holder.execute("ROLLBACK")
-    with closing(open_hub(HubSettings(home=tmp_path / "home"))) as hub:
-        is_whole(hub, 5)
+        process = subprocess.Popen([sys.executable, "-c", WAITS, str(tmp_path / "home")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"waits\n"
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(STOP_SECONDS) == 3
+        finally:
+            process.kill()
+            _, said = process.communicate()
+    assert b"ended_hard" in said
+    hub.publish(TILBURG, [some_address(1)])
+    is_whole(hub, 1)
 
 
 def cluster(home: Path, database: str, bootstrap: str) -> HubSettings:
