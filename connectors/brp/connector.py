@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING, Final
 
 from connectors.brp.translate import missing_columns, publisher, records, translate
+from connectors.kit.files import cells, lines
 from connectors.kit.flow import Skipped, publish_all
 from connectors.kit.ids import id_key, identified
 from hub.client import RunReport
@@ -52,44 +52,12 @@ def _outcome(person: PersonRecord, key: bytes) -> Outgoing | Skipped:
 
 
 def _persons(file: Path) -> Iterator[PersonRecord]:
-    rows = map(_cells, _lines(file))
+    rows = map(cells, lines(file))
     header = next(rows, [])
     missing = missing_columns(header)
     if missing:
         raise StopError(
-            _in(file, f"these columns are not there exactly once: {', '.join(missing)}"),
+            f"{file}: these columns are not there exactly once: {', '.join(missing)}",
             "Give a file with a header line of LO3 columns and `;` between them.",
         )
     yield from records(header, rows)
-
-
-def _lines(file: Path) -> Iterator[str]:
-    try:
-        with file.open(encoding="utf-8-sig") as stream:
-            yield from stream
-            return
-    except UnicodeDecodeError:
-        fault = "the text is not UTF-8", "Save the file as UTF-8 and run again."
-    except FileNotFoundError:
-        fault = "there is no such file", "Give the path of a file with person records."
-    except OSError as error:
-        reason = error.strerror or "unknown error"
-        fault = f"cannot be read ({reason})", "Give a file that this account may read."
-    # Raised out here since the decoding error holds the bytes it failed on: persons.
-    message, hint = fault
-    raise StopError(_in(file, message), hint)
-
-
-def _cells(line: str) -> list[str]:
-    """Split one line; LO3 values hold no line breaks.
-
-    A reader of its own for each line keeps a stray quote from swallowing the persons below.
-    """
-    try:
-        return next(csv.reader((line,), delimiter=";"))
-    except csv.Error:
-        return [line.partition(";")[0]]  # not to be split: a row with too few columns
-
-
-def _in(file: Path, message: str) -> str:
-    return f"{file}: {message}"

@@ -9,8 +9,8 @@ from typing import Any, Final
 from connectors.hostile import CONNECTOR
 from connectors.hostile.translate import RECIPIENT, answer, taken, translate
 from connectors.kit.counterpart import Request
-from connectors.kit.rigs import HttpRig
-from hub.client import Connector, Delivery
+from connectors.kit.rigs import HttpRig, delivery
+from hub.client import Connector
 
 ROWS: Final = [
     {"kenmerk": "K-100001", "naam": "Aukje Verzonnen"},
@@ -19,10 +19,8 @@ ROWS: Final = [
     {"kenmerk": "K-100003", "naam": "Carla Fictief"},
 ]
 DELIVERIES: Final = [
-    Delivery(delivery_id=f"bericht-{number}", type="nl.voorbeeld.bericht.v1", grant="voorbeeld.bericht", purpose="Voorbeeld",
-             recipient=RECIPIENT, sequence=number, time="2026-11-02T08:00:00.000Z", data={"bsn": bsn})
-    for number, bsn in enumerate(("999990019", "999990020"), 1)
-]  # fmt: skip
+    delivery(number, RECIPIENT, "nl.voorbeeld.bericht.v1", {"bsn": bsn}) for number, bsn in enumerate(("999990019", "999990020"), 1)
+]
 
 
 def _answer(request: Request) -> Any:
@@ -38,11 +36,11 @@ def _settings(model: Connector) -> Any:
 
 def rig(made: Connector) -> HttpRig:
     """Return the rig for a connector with some misdeeds."""
-    answers = [(RECIPIENT, replace(answer("VERWERKT"), cause=delivery.delivery_id)) for delivery in DELIVERIES]
+    answers = [(RECIPIENT, replace(answer("VERWERKT"), cause=one.delivery_id)) for one in DELIVERIES]
     return HttpRig(
         connector=made, settings=_settings(made), answer=_answer, items=len(ROWS), deliveries=DELIVERIES,
         signals=[*(found for row in ROWS if isinstance(found := translate(row), tuple)), *answers],
-        expects=[taken(delivery) for delivery in DELIVERIES], public=["VERWERKT", *(d.delivery_id for d in DELIVERIES)],
+        expects=[taken(one) for one in DELIVERIES], public=["VERWERKT", *(d.delivery_id for d in DELIVERIES)],
         secret_values=[value for row in ROWS for value in row.values()],
     )  # fmt: skip
 
