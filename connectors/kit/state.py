@@ -106,10 +106,11 @@ class State:
             fault = "it is damaged"
         except OSError as error:
             fault = error.strerror or "unknown error"
-        if fault == "locked":  # raised out here, since the errors of drivers hold values
-            raise RetryLaterError(f"{self._path}: another process is writing", "see that this connector runs once at a time")
+        if fault == "locked":  # from None, since the errors of drivers hold values
+            raise RetryLaterError(f"{self._path}: another process is writing", "see that this connector runs once at a time") from None
         if fault is not None:
-            raise StopError(f"{self._path}: what the connector remembers cannot be used ({fault})", "restore it, or check the rights")
+            msg = f"{self._path}: what the connector remembers cannot be used ({fault})"
+            raise StopError(msg, "restore it, or check the rights") from None
 
     def close(self) -> None:
         """Let go of the file."""
