@@ -44,7 +44,7 @@ def test_every_item_is_counted_once_and_goes_in_batches() -> None:
 
 
 def test_what_happened_to_a_delivery_is_counted_and_answered() -> None:
-    found = {
+    found: dict[int, Taken | Known | Skipped | Refused] = {
         1: Taken([NewSignal(type=TYPE, data={}), NewSignal(type=TYPE, data={}, id="eigen", cause="iets")]),
         2: Known(),
         3: Skipped("x"),

@@ -17,7 +17,7 @@ from connectors.kit.rig import Fault
 from hub.errors import HubError, RefusedError, RetryLaterError, StopError
 
 VALUE = "999990019"
-SECRET = "geheim-van-de-proef"
+SECRET = "geheim-van-de-proef"  # noqa: S105  (of this test)
 
 
 class Script:
