@@ -351,3 +351,4 @@ CHECKS: Final = (
     Check("canary", "no value of the input is seen in any log line, error, report or file of its own", _canary),
 )  # fmt: skip
 """Every check, in the order in which they are done."""
+BY_NAME: Final = {check.name: check for check in CHECKS}
