@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from connectors.brp.translate import missing_columns, publisher, records, translate
@@ -52,12 +53,13 @@ def _outcome(person: PersonRecord, key: bytes) -> Outgoing | Skipped:
 
 
 def _persons(file: Path) -> Iterator[PersonRecord]:
-    rows = map(cells, lines(file))
-    header = next(rows, [])
-    missing = missing_columns(header)
-    if missing:
-        raise StopError(
-            f"{file}: these columns are not there exactly once: {', '.join(missing)}",
-            "Give a file with a header line of LO3 columns and `;` between them.",
-        )
-    yield from records(header, rows)
+    with closing(lines(file)) as found:
+        rows = map(cells, found)
+        header = next(rows, [])
+        missing = missing_columns(header)
+        if missing:
+            raise StopError(
+                f"{file}: these columns are not there exactly once: {', '.join(missing)}",
+                "Give a file with a header line of LO3 columns and `;` between them.",
+            )
+        yield from records(header, rows)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from connectors.kit.flow import Skipped
@@ -13,7 +14,7 @@ INCOMPLETE = Skipped("rij-onvolledig")
 """A row with too few or too many cells, or a last one without a line end: it may have been cut off."""
 
 
-def lines(file: Path, encoding: str = "utf-8-sig") -> Iterator[str]:
+def lines(file: Path, encoding: str = "utf-8-sig") -> Generator[str]:
     """Yield the lines with their line ends. Raises StopError for a file that is not there or not in this encoding."""
     try:
         with file.open(encoding=encoding) as stream:
@@ -47,19 +48,19 @@ def rows(file: Path, columns: Sequence[str], *, delimiter: str = ";", encoding: 
 
     Empty lines are no rows. Raises StopError when the file cannot be read or lacks a column.
     """
-    found = lines(file, encoding)
-    header = [name.strip() for name in cells(next(found, ""), delimiter)]
-    missing = [column for column in columns if header.count(column) != 1]
-    if missing:
-        raise StopError(
-            f"{file}: these columns are not there exactly once: {', '.join(missing)}",
-            f"Give a file with a header line and `{delimiter}` between the columns.",
-        )
-    for line in found:
-        if not line.strip():
-            continue
-        row = cells(line, delimiter)
-        if len(row) != len(header) or not line.endswith("\n"):
-            yield INCOMPLETE
-        else:
-            yield {column: row[header.index(column)].strip() for column in columns}
+    with closing(lines(file, encoding)) as found:
+        header = [name.strip() for name in cells(next(found, ""), delimiter)]
+        missing = [column for column in columns if header.count(column) != 1]
+        if missing:
+            raise StopError(
+                f"{file}: these columns are not there exactly once: {', '.join(missing)}",
+                f"Give a file with a header line and `{delimiter}` between the columns.",
+            )
+        for line in found:
+            if not line.strip():
+                continue
+            row = cells(line, delimiter)
+            if len(row) != len(header) or not line.endswith("\n"):
+                yield INCOMPLETE
+            else:
+                yield {column: row[header.index(column)].strip() for column in columns}
