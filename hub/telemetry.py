@@ -29,6 +29,7 @@ EVENTS: Final[dict[str, frozenset[str]]] = {
     "retry_later": frozenset({"error", "why"}),
     "going_on": frozenset(),
     "ended_hard": frozenset(),
+    "connector_ran": frozenset({"connector", "read", "accepted", "duplicate", "delivered", "skipped", "refused", "answers"}),
     "terms_due": frozenset({"cases"}),
     "term_failed": frozenset({"process", "error"}),
     "erased": frozenset({"signals", "rejections", "cases"}),

@@ -41,7 +41,7 @@ class KafkaTransport:
         self._options = options
         self._alone = alone
         self._producer: tuple[KafkaProducer, Link] | None = None
-        self._consumers: list[Consumer] = []
+        self._consumers: list[Member | Reader] = []
         self._lookout = Lookout(options)
         self._missing: dict[str, tuple[float, type[HubError]]] = {}
         """Topic that was not there -> until when that is believed: asking again takes seconds, and others wait meanwhile."""
@@ -99,11 +99,15 @@ class KafkaTransport:
         """Ask the brokers for a sign of life."""
         self._lookout.check()
 
-    def consumer(self, group: str | None, prefix: str) -> Consumer:
+    def consumer(self, group: str | None, prefix: str, *, exact: bool = False) -> Consumer:
         """Join a group on all topics that begin with `prefix`, or read them alone from the beginning."""
         with translated():
-            made = Member(self._options, group, prefix) if group is not None else Reader(self._options, prefix, self._lookout)
-        self._consumers.append(made)
+            options = self._options
+            if group is not None:
+                made: Member | Reader = Member(options, group, prefix, exact=exact)
+            else:
+                made = Reader(options, prefix, self._lookout, exact=exact)
+        self._consumers = [*(one for one in self._consumers if not one.closed), made]
         return made
 
     def close(self) -> None:
@@ -159,10 +163,10 @@ class _Owned(ConsumerRebalanceListener):  # type: ignore[misc]
 class Member:
     """A member of a consumer group. Implements `Consumer`. Not for use by two threads at once."""
 
-    def __init__(self, options: KafkaOptions, group: str, prefix: str) -> None:
+    def __init__(self, options: KafkaOptions, group: str, prefix: str, *, exact: bool) -> None:
         self._options = options
         self._owned = _Owned()
-        self._closed = self._joined = False
+        self.closed = self._joined = False
         self._since: dict[TopicPartition, int] = {}
         """Partition -> the first offset that was taken and is not committed yet."""
         consumer, self._link = opened(
@@ -172,7 +176,7 @@ class Member:
         )  # fmt: skip
         self._consumer = undecoded(consumer)
         self._heard = time.monotonic()
-        self._consumer.subscribe(pattern=f"^{re.escape(prefix)}.*", listener=self._owned)
+        self._consumer.subscribe(pattern=f"^{re.escape(prefix)}{'$' if exact else '.*'}", listener=self._owned)
 
     def poll(self, limit: int, stop: Stop = never) -> list[Record]:
         """Return the next records. With a limit of 0 it stays a member and takes nothing: so a hub that cannot record waits.
@@ -242,8 +246,8 @@ class Member:
 
     def close(self) -> None:
         """Leave the group; a member with a name of its own keeps its place for a while, to come back to."""
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
+            self.closed = True
             self._owned.from_.clear()
             with contextlib.suppress(KafkaError):
                 self._consumer.close(autocommit=False, timeout_ms=_CLOSING_MS)
@@ -252,9 +256,11 @@ class Member:
 class Reader:
     """A reader on its own, from the beginning. Implements `Consumer`."""
 
-    def __init__(self, options: KafkaOptions, prefix: str, lookout: Lookout) -> None:
+    def __init__(self, options: KafkaOptions, prefix: str, lookout: Lookout, *, exact: bool) -> None:
         self._options = options
         self._prefix = prefix
+        self._exact = exact
+        self.closed = False
         self._lookout = lookout
         consumer, self._link = opened(
             KafkaConsumer, options, enable_auto_commit=False, auto_offset_reset="earliest", request_timeout_ms=_REQUEST_MS,
@@ -265,7 +271,8 @@ class Reader:
     def poll(self, limit: int, stop: Stop = never) -> list[Record]:  # noqa: ARG002  (it joins nothing)
         """Return the next records; empty only when there are none now."""
         with translated(self._link):
-            ends = self._lookout.ends(self._prefix)
+            found = self._lookout.ends(self._prefix)
+            ends = {place: end for place, end in found.items() if not self._exact or place.topic == self._prefix}
             self._consumer.assign(list(ends))
             deadline = time.monotonic() + self._options.deliver_ms / 1000
             while any((self._consumer.position(one, timeout_ms=_REQUEST_MS) or 0) < end for one, end in ends.items()):
@@ -286,6 +293,7 @@ class Reader:
 
     def close(self) -> None:
         """Let go of the connection."""
+        self.closed = True
         with contextlib.suppress(KafkaError):
             self._consumer.close(autocommit=False, timeout_ms=_CLOSING_MS)
 

@@ -24,14 +24,15 @@ from connectors.brp.translate import (
     START_COLUMN,
     PersonRecord,
     Reason,
-    Skipped,
-    identify,
     missing_columns,
     publisher,
     records,
     translate,
 )
-from hub.client import NewSignal, Receipt, ReceiptError, RunReport
+from connectors.kit.flow import Skipped
+from connectors.kit.ids import identified
+from connectors.kit.memory import MemoryGateway
+from hub.client import NewSignal, Receipt, RunReport
 from hub.errors import RetryLaterError, StopError
 
 if TYPE_CHECKING:
@@ -92,28 +93,18 @@ def reason(*rows: Sequence[str]) -> str:
     return outcome.reason
 
 
-class FakeHub:
-    """A gateway that remembers what it got and knows an id that it has seen."""
+class FakeHub(MemoryGateway):
+    """A gateway that remembers how it was called."""
 
     def __init__(self, refuse: str | None = None) -> None:
+        super().__init__(refuse=lambda _: refuse)
         self.calls: list[tuple[str, int]] = []
         self.signals: list[NewSignal] = []
-        self._seen: set[tuple[str, str | None]] = set()
-        self._refuse = refuse
 
     def publish(self, participant: str, signals: Sequence[NewSignal]) -> list[Receipt]:
         self.calls.append((participant, len(signals)))
         self.signals.extend(signals)
-        return [self._receive(participant, signal) for signal in signals]
-
-    def _receive(self, participant: str, signal: NewSignal) -> Receipt:
-        id_ = signal.id or ""
-        if self._refuse:
-            errors = (ReceiptError(self._refuse, "bsn", "geweigerd"),)
-            return Receipt(id_, None, None, "rejected", errors)
-        known = (participant, id_) in self._seen
-        self._seen.add((participant, id_))
-        return Receipt(id_, "signal-id", None, "duplicate" if known else "accepted")
+        return super().publish(participant, signals)
 
 
 class Tracked:
@@ -288,12 +279,12 @@ def test_no_value_shows_in_the_repr_of_a_record() -> None:
 
 def test_the_id_follows_from_the_content_and_the_key_only() -> None:
     key, other = b"k" * 32, b"o" * 32
-    id_ = identify(signal(person()), key).id
+    id_ = identified(signal(person()), key, "lo3").id
     assert id_ is not None
-    assert id_ == identify(signal(person(v08_11_10="Nieuwe naam")), key).id
-    assert id_ != identify(signal(person()), other).id
-    assert id_ != identify(signal(person(v01_01_20=OTHER_BSN)), key).id
-    assert id_ != identify(signal(person(v07_70_10="7")), key).id
+    assert id_ == identified(signal(person(v08_11_10="Nieuwe naam")), key, "lo3").id
+    assert id_ != identified(signal(person()), other, "lo3").id
+    assert id_ != identified(signal(person(v01_01_20=OTHER_BSN)), key, "lo3").id
+    assert id_ != identified(signal(person(v07_70_10="7")), key, "lo3").id
     assert id_.startswith("lo3-")
     assert len(id_) == 44
     assert all("a" <= letter <= "p" for letter in id_[4:])
