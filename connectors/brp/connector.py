@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import os
-import secrets
-import tempfile
 from typing import TYPE_CHECKING, Final
 
 from connectors.brp.translate import (
@@ -17,6 +13,7 @@ from connectors.brp.translate import (
     records,
     translate,
 )
+from connectors.identity import id_key
 from hub.client import RunReport
 from hub.errors import StopError
 
@@ -29,8 +26,6 @@ if TYPE_CHECKING:
     from hub.client import Gateway, NewSignal, Track
 
 BATCH_SIZE: Final = 500
-KEY_FILE: Final = "id.key"
-KEY_BYTES: Final = 32
 
 
 def run(settings: BrpSettings, gateway: Gateway, track: Track) -> RunReport:
@@ -44,7 +39,7 @@ def run(settings: BrpSettings, gateway: Gateway, track: Track) -> RunReport:
         RetryLaterError: The hub did not answer. What was published stays; run it again.
     """
     total = sum(1 for _ in _persons(settings.file))
-    key = _id_key(settings.state_dir)
+    key = id_key(settings.state_dir)
     report = RunReport()
     batch: list[NewSignal] = []
     for person in track(_persons(settings.file), total=total, label="BRP"):
@@ -108,37 +103,6 @@ def _cells(line: str) -> list[str]:
         return next(csv.reader((line,), delimiter=";"))
     except csv.Error:
         return [line.partition(";")[0]]  # not to be split: a row with too few columns
-
-
-def _id_key(state_dir: Path) -> bytes:
-    path = state_dir / KEY_FILE
-    try:
-        if not path.exists():
-            _make_key(path)
-        key = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or "unknown error"
-        raise StopError(
-            _in(path, f"the key of the signal ids cannot be read or made ({reason})"),
-            "Give a state_dir in which this account may write.",
-        ) from error
-    if len(key) != KEY_BYTES:
-        raise StopError(
-            _in(path, f"the key of the signal ids is not {KEY_BYTES} bytes long"),
-            "Put the key back from a backup; with a new one, known facts are published again.",
-        )
-    return key
-
-
-def _make_key(path: Path) -> None:
-    """Make the key, whole or not at all; of two runs at once, both get the key of the first."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent) as draft:  # its mode is 0600
-        draft.write(secrets.token_bytes(KEY_BYTES))
-        draft.flush()
-        os.fsync(draft.fileno())
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(draft.name)
 
 
 def _in(file: Path, message: str) -> str:

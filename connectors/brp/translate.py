@@ -8,15 +8,13 @@ that starts a person can say anything about the current address, whatever codes 
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from stdnum.nl import bsn as bsn_number
 
+from connectors import identity
 from hub.client import NewSignal
 
 if TYPE_CHECKING:
@@ -83,7 +81,6 @@ _ELEMENT: Final = re.compile(r"[0-9]{2}\.([0-9]{2}\.[0-9]{2}|H)").fullmatch
 _NINE_DIGITS: Final = re.compile(r"[0-9]{9}").fullmatch
 _MUNICIPALITY: Final = re.compile(r"(?!0000|1999)[0-9]{4}").fullmatch
 _BAG_ID: Final = re.compile(r"(?!0{16})[0-9]{16}").fullmatch
-_LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +203,5 @@ def publisher(signal: NewSignal) -> str:
 
 
 def identify(signal: NewSignal, key: bytes) -> NewSignal:
-    """Give the signal the id that follows from its type and data under `key`.
-
-    Ids go to logs, and there are few enough BSNs to try them all against a plain hash; hence
-    the key. Letters only, so that no part of an id can pass for a BSN.
-    """
-    content = json.dumps([signal.type, signal.data], sort_keys=True, separators=(",", ":"))
-    digest = hmac.new(key, content.encode(), hashlib.sha256).hexdigest()
-    return replace(signal, id="lo3-" + digest[:40].translate(_LETTERS))
+    """Give the signal the id that follows from its type and data under `key`."""
+    return identity.identify(signal, key, "lo3-")
