@@ -51,6 +51,11 @@ class Receipt:
     status: str
     """`accepted`, `rejected` or `duplicate`."""
     errors: tuple[ReceiptError, ...] = ()
+    deferred: bool = False
+    """Whether a delivery had to wait for room under a cap, as `nl.signaalhub.signaal-uitgesteld.v1` tells its publisher.
+
+    Of a `duplicate`: whether one had to when the signal came first.
+    """
 
 
 class Gateway(Protocol):
@@ -60,7 +65,8 @@ class Gateway(Protocol):
         """Hand signals to the hub on behalf of `participant`.
 
         Returns one receipt a signal, in order. When it returns, accepted signals are
-        durably stored. Raises `hub.errors.RetryLaterError` when nothing was stored.
+        durably stored. Raises `hub.errors.RetryLaterError` when they may not all be: publish
+        the same again, under the same ids.
         """
         ...
 
