@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Final, NamedTuple, Self
 
-from connectors.vaste_lasten.translate import Reason
+from connectors.vaste_lasten.translate import Reason, whole
 from hub.client import Receipt
 
 ACCEPTED: Final = "aangenomen"
@@ -96,15 +96,16 @@ class Draft:
             self._file.seek(0)
             self._file.write(start)
             return len(start)
-        whole = len(start)
+        end = len(start)
         for raw in self._file:
             cells = _cells(raw)
-            if len(cells) != len(HEADER) or not cells[0].isdigit() or int(cells[0]) <= self._last:
+            number = whole(cells[0]) if len(cells) == len(HEADER) else None
+            if number is None or number <= self._last:
                 break
-            self._last = int(cells[0])
+            self._last = number
             self.done[cells[2], cells[3].partition(",")[0].partition(":")[0]] += 1
-            whole += len(raw)
-        return whole
+            end += len(raw)
+        return end
 
 
 def _line(answer: Answer) -> bytes:

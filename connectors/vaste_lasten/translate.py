@@ -127,13 +127,16 @@ class Layout:
     width: int
     at: Mapping[str, int]
     """Field -> position. A precondition without a column in this file is not in it."""
+    words: Mapping[str, bool]
+    """What means yes and what means no, without case."""
 
     @classmethod
     def of(cls, header: Sequence[str], partner: Partner) -> Layout:
         """Return the layout of a header in which `missing_columns` finds nothing missing."""
         names = [normal(name) for name in header]
         at = {field: names.index(normal(column)) for field, column in partner.columns.mapped.items() if normal(column) in names}
-        return cls(partner, max(number for number, name in enumerate(names, 1) if name), at)
+        words = {word.casefold(): True for word in partner.true_words} | {word.casefold(): False for word in partner.false_words}
+        return cls(partner, max(number for number, name in enumerate(names, 1) if name), at, words)
 
 
 def missing_columns(header: Sequence[str], partner: Partner) -> list[str]:
@@ -169,6 +172,7 @@ class _Reader:
 
     def __init__(self, cells: Sequence[str], layout: Layout) -> None:
         self.partner = layout.partner
+        self.words = layout.words
         self.texts = {field: cells[position].strip() for field, position in layout.at.items()}
         self.reasons: list[Reason] = []
 
@@ -216,10 +220,7 @@ class _Reader:
         return value
 
     def yes_or_no(self, text: str) -> bool | None:
-        word = text.casefold()
-        if word in map(str.casefold, self.partner.true_words):
-            return True
-        return False if word in map(str.casefold, self.partner.false_words) else None
+        return self.words.get(text.casefold())
 
 
 def _reason(code: RowCode, name: str | None = None) -> Reason:
