@@ -46,14 +46,15 @@ def csv_bytes(rows: Iterable[Sequence[str]], header: Sequence[str] = HEADER, *, 
     return text.getvalue().encode(encoding)
 
 
-def workbook(path: Path, rows: Iterable[Sequence[Any]], header: Sequence[str] = HEADER) -> Path:
-    """Write a spreadsheet."""
+def workbook(rows: Iterable[Sequence[Any]], header: Sequence[str] = HEADER) -> bytes:
+    """Return a spreadsheet."""
     book = Workbook(write_only=True)
     sheet = book.create_sheet()
     for cells in (header, *rows):
         sheet.append(list(cells))
-    book.save(path)
-    return path
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
 
 
 def settings_file(folder: Path, *partners: Mapping[str, Any]) -> Path:

@@ -51,7 +51,7 @@ def run(settings: VasteLastenSettings, gateway: Gateway, track: Track) -> RunRep
     problems: list[HubError] = []
     with _alone(settings.state_dir):
         for partner in partners:
-            desk = Desk(partner, key, gateway, track, report)
+            desk = Desk(partner, key, gateway, track, report, now=_now, pause=_wait)
             try:
                 desk.work()
             except OSError as error:
@@ -88,7 +88,7 @@ class Desk:
 
     def __init__(
         self, partner: Partner, key: bytes, gateway: Gateway, track: Track, report: RunReport,
-        *, now: Callable[[], float] = _now, pause: Callable[[float], object] = _wait,
+        *, now: Callable[[], float], pause: Callable[[float], object],
     ) -> None:  # fmt: skip
         self.partner = partner
         self.folder = Folder(partner.folder)
