@@ -31,7 +31,7 @@ from hub.stopping import Stop, never
 from hub.storage.database import REVISION, Database
 from hub.storage.names import Names
 from hub.storage.tables import Outcome as Recorded
-from hub.storage.tables import counters, decisions
+from hub.storage.tables import counters, decisions, signals
 from hub.telemetry import log
 from hub.transport.base import IN, OUT, ROUTERS, Message
 from hub.unsent import Unsent
@@ -154,8 +154,22 @@ class Hub:
         receipts: list[Receipt] = []
         for start in range(0, len(signals), BATCH):
             events = [self.encode(participant, signal) for signal in signals[start : start + BATCH]]
-            receipts += [self.receipt(outcome) for outcome in self.router.process(events)]
+            outcomes = self.router.process(events)
+            deferred = self._deferred([outcome.signal_id for outcome in outcomes])
+            receipts += [
+                replace(self.receipt(outcome), deferred=outcome.status != "rejected" and outcome.signal_id in deferred)
+                for outcome in outcomes
+            ]
         return receipts
+
+    def _deferred(self, signal_ids: Iterable[bytes | None]) -> set[bytes]:
+        """Return which of these signals had a delivery that had to wait; their publisher was told of each."""
+        with self.database.read() as connection:
+            rows = connection.execute(
+                select(signals.c.signal_id).join(decisions, decisions.c.signal == signals.c.id)
+                .where(signals.c.signal_id.in_(signal_ids), decisions.c.outcome == Recorded.DEFER, decisions.c.reason == "wacht-op-ruimte")
+            )  # fmt: skip
+            return set(rows.scalars())
 
     def send(self, participant: str, signals: Sequence[NewSignal]) -> None:
         """Put signals on the publisher's ingress topic; a router handles them later."""

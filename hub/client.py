@@ -54,6 +54,11 @@ class Receipt:
     status: str
     """`accepted`, `rejected` or `duplicate`."""
     errors: tuple[ReceiptError, ...] = ()
+    deferred: bool = False
+    """Whether a delivery had to wait for room under a cap, as `nl.signaalhub.signaal-uitgesteld.v1` tells its publisher.
+
+    Of a `duplicate`: whether one had to when the signal came first.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

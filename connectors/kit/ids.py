@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ from hub.errors import StopError
 
 KEY_FILE: Final = "id.key"
 KEY_BYTES: Final = 32
+ID_LETTERS: Final = 40
 _LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
 
 
@@ -62,10 +64,17 @@ def _make_key(path: Path) -> None:
 
 def pseudonym(key: bytes, *content: Any) -> str:
     """Return 40 letters that follow from JSON values under the key."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:40].translate(_LETTERS)
+    return letters(key, (json.dumps(content, sort_keys=True, separators=(",", ":")).encode(),), ID_LETTERS)
 
 
-def identified(signal: NewSignal, key: bytes, prefix: str) -> NewSignal:
-    """Give a signal the id that follows from its type and data; published twice it is one signal."""
-    return replace(signal, id=f"{prefix}-{pseudonym(key, signal.type, signal.data)}")
+def letters(key: bytes, parts: Iterable[bytes], count: int) -> str:
+    """Return at most 64 letters that follow from bytes, in whatever parts they come, under the key."""
+    digest = hmac.new(key, digestmod=hashlib.sha256)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:count].translate(_LETTERS)
+
+
+def identified(signal: NewSignal, key: bytes, prefix: str, *more: str) -> NewSignal:
+    """Give a signal the id that follows from its type, its data and `more`; published twice it is one signal."""
+    return replace(signal, id=f"{prefix}-{pseudonym(key, signal.type, signal.data, *more)}")

@@ -68,21 +68,22 @@ class Verdict(NamedTuple):
 
 
 class Conditions:
-    """The conditions of one signal, bound to its values once and to an agreement where needed."""
+    """The conditions of one signal, bound to its values once, and once to each agreement where needed."""
 
     def __init__(self, ruleset: RuleSet, signal: Signal, by: Circumstances) -> None:
         self._ruleset = ruleset
         self._signal = signal
         self._by = by
-        self._plain: Any = None
+        self._bound: dict[str | None, Any] = {}
 
     def under(self, agreement: Agreement | None) -> Any:
-        """Return the activation to evaluate with."""
-        if agreement is None or not self._signal.rules.reads_agreement:
-            if self._plain is None:
-                self._plain = self._signal.rules.environment.activation(self._values(None))
-            return self._plain
-        return self._signal.rules.environment.activation(self._values(agreement))
+        """Return the activation to evaluate with. Most grants of a type stand under one agreement, so it is made once."""
+        if not self._signal.rules.reads_agreement:
+            agreement = None
+        key = agreement.id if agreement else None
+        if key not in self._bound:
+            self._bound[key] = self._signal.rules.environment.activation(self._values(agreement))
+        return self._bound[key]
 
     def _values(self, agreement: Agreement | None) -> dict[str, Any]:
         signal, rules = self._signal, self._signal.rules

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hub.telemetry import configure
-from tests.bench import cluster, embedded
+from tests.bench import cluster, embedded, partnerfile
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
@@ -31,6 +31,7 @@ class Part(NamedTuple):
 
 PARTS: Final = {
     "embedded": Part("One process on SQLite", embedded.measured, embedded.section),
+    "partners": Part("A partner's file", partnerfile.partner_files, partnerfile.section),
     "cluster": Part("Processes on Kafka and PostgreSQL", cluster.measured, cluster.section),
 }
 HEAD: Final = """# Benchmarks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -71,6 +71,21 @@ def count(hub: Hub, outcome: Outcome) -> int:
 
 
 # --- the cap and the queue ----------------------------------------------------------------
+
+
+def test_a_receipt_says_what_waits_as_the_notice_does_and_says_it_again_of_the_same_signal(hub: Hub) -> None:
+    new = [replace(debt(bedrag_cent=number), id=f"d-{number}") for number in range(1, 53)]
+    first, again = hub.publish(LANDLORD, new), hub.publish(LANDLORD, new)
+    assert [receipt.deferred for receipt in first] == [False] * 50 + [True] * 2
+    assert [(receipt.status, receipt.deferred) for receipt in again[49:]] == [
+        ("duplicate", False),
+        ("duplicate", True),
+        ("duplicate", True),
+    ]
+    told = [notice["data"]["signaal_id"] for notice in received(hub, LANDLORD, DEFERRED)]
+    assert told == [receipt.signal_id for receipt in first if receipt.deferred]
+    other = one(hub, LANDLORD, replace(debt(bedrag_cent=1_000), id="d-52"))
+    assert (other.status, other.deferred) == ("rejected", False), "another signal under the same id"
 
 
 def test_fifty_go_through_and_the_next_one_waits(hub: Hub) -> None:

@@ -1,0 +1,14 @@
+"""A few kills of the vaste-lasten connector in every run; `make proof` does many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.proof.partnerfile import prove
+
+
+def test_a_killed_connector_loses_no_row_and_repeats_none(tmp_path: Path) -> None:
+    figures = prove(tmp_path, count=700, kills=6, seed=4, batch=50)
+    assert figures["rows"] == 700
+    assert min(figures[status] for status in ("aangenomen", "wacht", "geweigerd")) > 0
+    assert len([what for what in figures if what.startswith("killed ")]) == 3
