@@ -144,7 +144,7 @@ class Hub:
         return Received(participant, codec.structured(attributes, signal.data))
 
     def publish(self, participant: str, signals: Sequence[NewSignal]) -> list[Receipt]:
-        """Publish and decide at once. Implements `hub.client.Gateway`."""
+        """Publish and decide at once, as `hub.client.Gateway` has it."""
         receipts: list[Receipt] = []
         for start in range(0, len(signals), BATCH):
             events = [self.encode(participant, signal) for signal in signals[start : start + BATCH]]
@@ -214,12 +214,11 @@ class Hub:
 
     def received_by(self, recipient: str) -> list[Record]:
         """Return everything on the topic of a recipient, from the beginning."""
-        consumer = self.transport.consumer(None, OUT + recipient)
+        consumer = self.transport.consumer(None, OUT + recipient, exact=True)
         found: dict[bytes, Record] = {}
         while records := consumer.poll(10_000):
             for record in records:
-                if record.topic == OUT + recipient:
-                    found.setdefault(record.message.headers["ce_id"], record)  # a repeat is dropped
+                found.setdefault(record.message.headers["ce_id"], record)  # a repeat is dropped
         return list(found.values())
 
     def ever_deferred(self) -> dict[str, int]:

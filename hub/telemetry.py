@@ -22,6 +22,7 @@ EVENTS: Final[dict[str, frozenset[str]]] = {
     "deliveries_sent": frozenset({"count"}),
     "quota_released": frozenset({"released", "expired"}),
     "retry_later": frozenset({"error"}),
+    "connector_ran": frozenset({"connector", "read", "accepted", "duplicate", "delivered", "skipped", "refused", "answers"}),
     "terms_due": frozenset({"cases"}),
     "term_failed": frozenset({"process", "error"}),
     "erased": frozenset({"signals", "rejections", "cases"}),

@@ -67,7 +67,7 @@ class Wire:
     def close(self) -> None:
         """Nothing is held."""
 
-    def consumer(self, group: str | None, prefix: str) -> Consumer:
+    def consumer(self, group: str | None, prefix: str, *, exact: bool = False) -> Consumer:
         """Nobody reads here."""
         raise NotImplementedError
 

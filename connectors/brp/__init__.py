@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from connectors.brp.connector import run
+from connectors.brp.connector import ping, run
 from connectors.brp.settings import BrpSettings
 from hub.client import Connector
 
 CONNECTOR = Connector(
     name="brp",
     summary="Reads BRP person records (LO3) and signals who no longer lives at the address.",
+    kind="source",
     settings=BrpSettings,
+    ping=ping,
     run=run,
 )

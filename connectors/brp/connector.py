@@ -33,6 +33,11 @@ KEY_FILE: Final = "id.key"
 KEY_BYTES: Final = 32
 
 
+def ping(settings: BrpSettings) -> None:
+    """Look whether the file is there and has the columns. Raises StopError."""
+    next(_persons(settings.file), None)
+
+
 def run(settings: BrpSettings, gateway: Gateway, track: Track) -> RunReport:
     """Read the whole file and publish what follows from it; running it again changes nothing.
 

@@ -35,6 +35,7 @@ app.add_typer(rejections.app, name="rejections")
 app.add_typer(topics.app, name="topics")
 app.add_typer(db.app, name="db")
 app.add_typer(connectors.app, name="connector")
+app.add_typer(connectors.consumers_app, name="consumer")
 
 
 @app.callback()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -85,6 +88,22 @@ def require_no_faults(faults: Iterable[Fault]) -> None:
     real = [fault for fault in faults if not fault.warning]
     if real:
         raise FaultsError(real)
+
+
+@contextmanager
+def told_to_stop() -> Iterator[threading.Event]:
+    """Give what is set when the process is told to stop (SIGINT, SIGTERM) while the block lasts."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = [(number, signal.signal(number, on_signal)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield stop
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def track(items: Iterable[Item], *, total: int | None, label: str) -> Iterator[Item]:

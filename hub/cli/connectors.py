@@ -1,65 +1,114 @@
-"""Commands on connectors: found by entry point, run with their own settings."""
+"""Commands on connectors and consumers: found by entry point, run with their own settings."""
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from collections import Counter
+from typing import Any, Final
 
 import typer
 from pydantic import ValidationError
 from rich.table import Table
+from typer.core import TyperGroup
 
-from hub.cli.common import JSON, Context, console, show_json, track
-from hub.client import Connector, RunReport
-from hub.errors import UsageError
-from hub.plugins import connector_named, connectors
+from hub.cli.common import JSON, Context, console, show_json, told_to_stop, track
+from hub.client import Connector, Consumer, RunReport
+from hub.errors import RetryLaterError, UsageError
+from hub.gateway import HubGateway
+from hub.plugins import connector_named, connectors, consumer_named, consumers
 from hub.settings import from_environment
+from hub.telemetry import log
 
-app = typer.Typer(no_args_is_help=True, help="Connectors to agency systems.")
+Plugin = Connector | Consumer
+_EXTRA: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
+EVERY = typer.Option(None, "--every", min=0.1, help="Run again this many seconds after each end, until told to stop.")
+
+
+class _EitherOrder(TyperGroup):
+    """Takes `NAME run` for `run NAME`: the process table of a machine reads better so."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if len(args) > 1 and args[0] not in self.commands and args[1] in self.commands:
+            args = [args[1], args[0], *args[2:]]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=_EitherOrder, no_args_is_help=True, help="Connectors to agency systems.")
+consumers_app = typer.Typer(cls=_EitherOrder, no_args_is_help=True, help="What acts on deliveries: exports and the like.")
 
 
 @app.command("list")
 def list_(as_json: bool = JSON) -> None:
     """List the connectors that are installed."""
-    found = connectors()
+    _list("connector", connectors(), as_json=as_json)
+
+
+@consumers_app.command("list")
+def list_consumers(as_json: bool = JSON) -> None:
+    """List the consumers that are installed."""
+    _list("consumer", consumers(), as_json=as_json)
+
+
+@app.command(context_settings=_EXTRA)
+def run(context: typer.Context, name: str, every: float | None = EVERY, as_json: bool = JSON) -> None:
+    """Run a connector to the end of its input. Its settings are options: --file PATH, or HUB_<NAME>_FILE."""
+    _run(context, connector_named(name), every, as_json=as_json)
+
+
+@consumers_app.command("run", context_settings=_EXTRA)
+def run_consumer(context: typer.Context, name: str, every: float | None = EVERY, as_json: bool = JSON) -> None:
+    """Run a consumer once. Its settings are options, or HUB_<NAME>_<SETTING>."""
+    _run(context, consumer_named(name), every, as_json=as_json)
+
+
+def _list(what: str, found: list[Any], *, as_json: bool) -> None:
     if as_json:
-        show_json([{"name": connector.name, "summary": connector.summary} for connector in found])
+        show_json([{"name": plugin.name, "summary": plugin.summary} for plugin in found])
         return
-    table = Table("connector", "what it does", "settings")
-    for connector in found:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in connector.settings.model_fields)
-        table.add_row(connector.name, connector.summary, options)
+    table = Table(what, "what it does", "settings")
+    for plugin in found:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in plugin.settings.model_fields)
+        table.add_row(plugin.name, plugin.summary, options)
     console().print(table)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def run(context: typer.Context, name: str, as_json: bool = JSON) -> None:
-    """Run a connector to the end of its input. Its settings are options: --file PATH, or HUB_<NAME>_FILE."""
+def _run(context: typer.Context, plugin: Plugin, every: float | None, *, as_json: bool) -> None:
     ctx: Context = context.obj
-    connector = connector_named(name)
-    given = _options(context.args)
-    settings = settings_of(connector, given, ctx)
-    with ctx.hub() as hub:
-        report = connector.run(settings, hub, track)
-    if as_json:
-        show_json(_as_json(report))
-    else:
-        _print(name, report)
+    settings = settings_of(plugin, _options(context.args), ctx)
+    with told_to_stop() as stop, ctx.hub() as hub:
+        gateway = HubGateway(hub, relays=ctx.settings.kafka_bootstrap is None, stop=stop)
+        if every is None:
+            _show(plugin, plugin.run(settings, gateway, track), as_json=as_json)
+        else:
+            _again_and_again(plugin, settings, gateway, stop, every)
 
 
-def settings_of(connector: Connector, given: dict[str, str], ctx: Context) -> Any:
-    """Build the settings of a connector from options, the environment and defaults. Raises UsageError."""
-    fields = connector.settings.model_fields
+def _again_and_again(plugin: Plugin, settings: Any, gateway: HubGateway, stop: threading.Event, every: float) -> None:
+    """Run until told to stop; a run that may succeed later is no end."""
+    print(f"{plugin.name} runs every {every:g} s; Ctrl-C stops it", flush=True)
+    while not stop.is_set():
+        try:
+            log.info("connector_ran", connector=plugin.name, **_totals(plugin.run(settings, gateway, track)))
+        except RetryLaterError as exc:
+            if not stop.is_set():
+                log.error("retry_later", error=type(exc).__name__)
+        stop.wait(every)
+
+
+def settings_of(plugin: Plugin, given: dict[str, str], ctx: Context) -> Any:
+    """Build the settings of a connector or consumer from options, the environment and defaults. Raises UsageError."""
+    fields = plugin.settings.model_fields
     if unknown := given.keys() - fields.keys():
-        raise UsageError(f"connector {connector.name} has no option --{sorted(unknown)[0].replace('_', '-')}",
+        raise UsageError(f"{plugin.name} has no option --{sorted(unknown)[0].replace('_', '-')}",
                          f"it has: {', '.join('--' + f.replace('_', '-') for f in fields)}")  # fmt: skip
-    values = from_environment(f"HUB_{connector.name.upper()}_", fields)
+    values = from_environment(f"HUB_{plugin.name.upper()}_", fields)
     if "state_dir" in fields:
-        values.setdefault("state_dir", str(ctx.settings.home / "connectors" / connector.name))
+        values.setdefault("state_dir", str(ctx.settings.home / "connectors" / plugin.name))
     try:
-        return connector.settings.model_validate(values | given)
+        return plugin.settings.model_validate(values | given)
     except ValidationError as exc:
         missing = [str(error["loc"][0]).replace("_", "-") for error in exc.errors(include_input=False) if error["loc"]]
-        raise UsageError(f"connector {connector.name}: --{missing[0] if missing else '?'} is missing or wrong",
+        raise UsageError(f"{plugin.name}: --{missing[0] if missing else '?'} is missing or wrong",
                          "; ".join(f"--{n.replace('_', '-')}: {f.description or ''}" for n, f in fields.items())) from None  # fmt: skip
 
 
@@ -75,22 +124,41 @@ def _options(args: list[str]) -> dict[str, str]:
     return given
 
 
-def _as_json(report: RunReport) -> dict[str, Any]:
-    return {
-        "read": report.read,
-        "accepted": report.accepted,
-        "duplicate": report.duplicate,
-        "skipped": dict(sorted(report.skipped.items())),
-        "refused": dict(sorted(report.refused.items())),
-    }
+def _takes_deliveries(plugin: Plugin) -> bool:
+    return not isinstance(plugin, Connector) or plugin.kind != "source"
 
 
-def _print(name: str, report: RunReport) -> None:
-    table = Table("", "aantal", title=f"Connector {name}", title_justify="left")
+def _as_json(plugin: Plugin, report: RunReport) -> dict[str, Any]:
+    """Return the counts; those of deliveries only where there are any to take."""
+    found: dict[str, Any] = {"read": report.read, "accepted": report.accepted, "duplicate": report.duplicate}
+    if _takes_deliveries(plugin):
+        found["delivered"] = report.delivered
+    found |= {"skipped": dict(sorted(report.skipped.items())), "refused": dict(sorted(report.refused.items()))}
+    if _takes_deliveries(plugin):
+        found["answers"] = dict(sorted(report.answers.items()))
+    return found
+
+
+def _totals(report: RunReport) -> dict[str, int]:
+    found = {"read": report.read, "accepted": report.accepted, "duplicate": report.duplicate, "delivered": report.delivered}
+    return found | {"skipped": report.skipped.total(), "refused": report.refused.total(), "answers": report.answers.total()}
+
+
+def _show(plugin: Plugin, report: RunReport, *, as_json: bool) -> None:
+    if as_json:
+        show_json(_as_json(plugin, report))
+        return
+    table = Table("", "aantal", title=f"{type(plugin).__name__} {plugin.name}", title_justify="left")
     table.add_row("gelezen", str(report.read))
-    table.add_row("gepubliceerd", str(report.accepted))
+    if not isinstance(plugin, Connector) or plugin.kind != "sink":
+        table.add_row("gepubliceerd", str(report.accepted))
+    if _takes_deliveries(plugin):
+        table.add_row("afgeleverd", str(report.delivered))
     table.add_row("al bekend", str(report.duplicate))
-    for kind, counts in (("overgeslagen", report.skipped), ("geweigerd", report.refused)):
+    kinds: tuple[tuple[str, Counter[str]], ...] = (
+        ("overgeslagen", report.skipped), ("geweigerd", report.refused), ("antwoord", report.answers)
+    )  # fmt: skip
+    for kind, counts in kinds:
         for code, count in sorted(counts.items()):
             table.add_row(f"{kind}: {code}", str(count))
     console().print(table)

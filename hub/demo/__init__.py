@@ -23,6 +23,7 @@ from hub.demo.story import Story
 from hub.domain.terms import moment
 from hub.explain import find
 from hub.files import packaged_folder
+from hub.gateway import HubGateway
 from hub.plugins import connector_named
 from hub.quotas import stands
 from hub.settings import HubSettings
@@ -179,14 +180,16 @@ def _finish(demo: Demo, asked: str) -> None:
     story.cases = counts(demo.hub)
 
 
-@dataclass(slots=True)
-class _Keeping:
+class _Keeping(HubGateway):
     """A gateway that keeps the receipts."""
 
-    demo: Demo
-    receipts: list[Receipt] = field(default_factory=list)
+    def __init__(self, demo: Demo) -> None:
+        super().__init__(demo.hub)
+        self.demo = demo
+        self.receipts: list[Receipt] = []
 
     def publish(self, participant: str, signals: Sequence[NewSignal]) -> list[Receipt]:
+        """Publish, count and keep."""
         found = self.demo.publish(participant, signals)
         self.receipts += found
         return found

@@ -87,8 +87,8 @@ class Transport(Protocol):
         """Leave every group and let go of what is held."""
         ...
 
-    def consumer(self, group: str | None, prefix: str) -> Consumer:
-        """Join a group on all topics that begin with `prefix`, also those made later.
+    def consumer(self, group: str | None, prefix: str, *, exact: bool = False) -> Consumer:
+        """Join a group on all topics that begin with `prefix`, also those made later; `exact`: on that one topic only.
 
         In a group each topic has one reader at a time. Without a group the reader is on its own,
         starts at the beginning and commits nothing.

@@ -90,20 +90,21 @@ class EmbeddedTransport:
     def close(self) -> None:
         """Nothing: its consumers give their topics back themselves, and the database belongs to the hub."""
 
-    def consumer(self, group: str | None, prefix: str) -> EmbeddedConsumer:
+    def consumer(self, group: str | None, prefix: str, *, exact: bool = False) -> EmbeddedConsumer:
         """Join a group, or read alone."""
-        return EmbeddedConsumer(self._database, self._keys, self._locks, group, prefix)
+        return EmbeddedConsumer(self._database, self._keys, self._locks, group, prefix, exact=exact)
 
 
 class EmbeddedConsumer:
     """One member of a group on the embedded transport. Not for use by two threads at once."""
 
-    def __init__(self, database: Database, keys: Keys, locks: Path, group: str | None, prefix: str) -> None:
+    def __init__(self, database: Database, keys: Keys, locks: Path, group: str | None, prefix: str, *, exact: bool) -> None:
         self._database = database
         self._keys = keys
         self._locks = locks
         self._group = group
         self._prefix = prefix
+        self._exact = exact
         self._held: dict[int, int] = {}
         """Topic -> descriptor of its lock."""
         self._next: dict[int, int] = {}
@@ -121,8 +122,9 @@ class EmbeddedConsumer:
     def _topics(self) -> list[tuple[int, str]]:
         wanted = _PREFIX + self._prefix
         begins = func.substr(names.c.name, 1, len(wanted)) == wanted  # LIKE would not mind capitals
+        ours = names.c.name == wanted if self._exact else begins
         with self._database.read() as connection:
-            rows = connection.execute(select(names.c.id, names.c.name).where(begins).order_by(names.c.id)).all()
+            rows = connection.execute(select(names.c.id, names.c.name).where(ours).order_by(names.c.id)).all()
         return [(row.id, row.name.removeprefix(_PREFIX)) for row in rows]
 
     def _hold(self, number: int) -> bool:

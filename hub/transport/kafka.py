@@ -112,10 +112,11 @@ class KafkaTransport:
             done = {partition: reader.committed(partition, timeout_ms=self._options.session_ms) for partition in held}
         return sum(ends[partition] - max(done[partition] or 0, starts[partition]) for partition in held)
 
-    def consumer(self, group: str | None, prefix: str) -> Consumer:
+    def consumer(self, group: str | None, prefix: str, *, exact: bool = False) -> Consumer:
         """Join a group on all topics that begin with `prefix`, or read them alone from the beginning."""
         with translated():
-            made = Member(self._options, group, prefix) if group is not None else Reader(self._options, prefix)
+            options = self._options
+            made = Member(options, group, prefix, exact=exact) if group is not None else Reader(options, prefix, exact=exact)
         self._consumers.append(made)
         return made
 
@@ -166,7 +167,7 @@ class _Owned(ConsumerRebalanceListener):  # type: ignore[misc]
 class Member:
     """A member of a consumer group. Implements `Consumer`. Not for use by two threads at once."""
 
-    def __init__(self, options: KafkaOptions, group: str, prefix: str) -> None:
+    def __init__(self, options: KafkaOptions, group: str, prefix: str, *, exact: bool) -> None:
         self._options = options
         self._owned = _Owned()
         self._closed = self._joined = False
@@ -177,7 +178,7 @@ class Member:
             auto_offset_reset="earliest", partition_assignment_strategy=[CooperativeStickyAssignor],
             session_timeout_ms=options.session_ms, heartbeat_interval_ms=options.session_ms // 4, metadata_max_age_ms=options.fresh_ms,
         )  # fmt: skip
-        self._consumer.subscribe(pattern=f"^{re.escape(prefix)}.*", listener=self._owned)
+        self._consumer.subscribe(pattern=f"^{re.escape(prefix)}{'$' if exact else '.*'}", listener=self._owned)
 
     def poll(self, limit: int) -> list[Record]:
         """Return the next records. With a limit of 0 it stays a member and takes nothing: so a hub that cannot record waits."""
@@ -241,9 +242,10 @@ class Member:
 class Reader:
     """A reader on its own, from the beginning. Implements `Consumer`."""
 
-    def __init__(self, options: KafkaOptions, prefix: str) -> None:
+    def __init__(self, options: KafkaOptions, prefix: str, *, exact: bool) -> None:
         self._options = options
         self._prefix = prefix
+        self._exact = exact
         self._consumer = KafkaConsumer(
             **connection(options), enable_auto_commit=False, auto_offset_reset="earliest", metadata_max_age_ms=options.fresh_ms
         )
@@ -264,7 +266,9 @@ class Reader:
             return []
 
     def _find_topics(self) -> None:
-        self._consumer.assign(_partitions(self._consumer, self._prefix))
+        self._consumer.assign(
+            [found for found in _partitions(self._consumer, self._prefix) if not self._exact or found.topic == self._prefix]
+        )
 
     def commit(self, records: Sequence[Record]) -> None:
         """Nothing: a reader without a group has nothing to commit."""

@@ -164,6 +164,13 @@ class TransportSuite(ABC):
             transport.send(name, messages(name))
         assert sorted(texts(self.read(transport.consumer(None, f"{topic}in.")))) == [f"{topic}in.a", f"{topic}in.b"]
 
+    @pytest.mark.parametrize("group", [None, "group"])
+    def test_an_exact_consumer_reads_the_topic_of_that_name_only(self, transport: Transport, topic: str, group: str | None) -> None:
+        for name in (f"{topic}a.0344.oost", f"{topic}a.0344", f"{topic}a.03440", f"x{topic}a.0344"):
+            transport.send(name, messages(name))
+        consumer = transport.consumer(group and f"{topic}{group}", f"{topic}a.0344", exact=True)
+        assert texts(self.read(consumer)) == [f"{topic}a.0344"]
+
     @pytest.mark.parametrize("wild", ["_", "%", "*", ".", "?", "["])
     def test_a_prefix_is_taken_literally(self, transport: Transport, topic: str, wild: str) -> None:
         transport.send(f"{topic}axb", messages("no"))

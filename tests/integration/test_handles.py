@@ -297,8 +297,8 @@ class Failing:
     def close(self) -> None:
         self.inner.close()
 
-    def consumer(self, group: str | None, prefix: str) -> Consumer:
-        return self.inner.consumer(group, prefix)
+    def consumer(self, group: str | None, prefix: str, *, exact: bool = False) -> Consumer:
+        return self.inner.consumer(group, prefix, exact=exact)
 
     def expire(self) -> int:
         return self.inner.expire()

@@ -31,7 +31,8 @@ from connectors.brp.translate import (
     records,
     translate,
 )
-from hub.client import NewSignal, Receipt, ReceiptError, RunReport
+from connectors.kit.memory import MemoryGateway
+from hub.client import NewSignal, Receipt, RunReport
 from hub.errors import RetryLaterError, StopError
 
 if TYPE_CHECKING:
@@ -92,28 +93,18 @@ def reason(*rows: Sequence[str]) -> str:
     return outcome.reason
 
 
-class FakeHub:
-    """A gateway that remembers what it got and knows an id that it has seen."""
+class FakeHub(MemoryGateway):
+    """A gateway that remembers how it was called."""
 
     def __init__(self, refuse: str | None = None) -> None:
+        super().__init__(refuse=lambda _: refuse)
         self.calls: list[tuple[str, int]] = []
         self.signals: list[NewSignal] = []
-        self._seen: set[tuple[str, str | None]] = set()
-        self._refuse = refuse
 
     def publish(self, participant: str, signals: Sequence[NewSignal]) -> list[Receipt]:
         self.calls.append((participant, len(signals)))
         self.signals.extend(signals)
-        return [self._receive(participant, signal) for signal in signals]
-
-    def _receive(self, participant: str, signal: NewSignal) -> Receipt:
-        id_ = signal.id or ""
-        if self._refuse:
-            errors = (ReceiptError(self._refuse, "bsn", "geweigerd"),)
-            return Receipt(id_, None, None, "rejected", errors)
-        known = (participant, id_) in self._seen
-        self._seen.add((participant, id_))
-        return Receipt(id_, "signal-id", None, "duplicate" if known else "accepted")
+        return super().publish(participant, signals)
 
 
 class Tracked:
