@@ -8,15 +8,13 @@ that starts a person can say anything about the current address, whatever codes 
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from stdnum.nl import bsn as bsn_number
 
+from connectors.kit.flow import Skipped
 from hub.client import NewSignal
 
 if TYPE_CHECKING:
@@ -83,7 +81,6 @@ _ELEMENT: Final = re.compile(r"[0-9]{2}\.([0-9]{2}\.[0-9]{2}|H)").fullmatch
 _NINE_DIGITS: Final = re.compile(r"[0-9]{9}").fullmatch
 _MUNICIPALITY: Final = re.compile(r"(?!0000|1999)[0-9]{4}").fullmatch
 _BAG_ID: Final = re.compile(r"(?!0{16})[0-9]{16}").fullmatch
-_LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +90,6 @@ class PersonRecord:
     current: Mapping[str, str] = field(repr=False)
     fault: Reason | None = None
     """Why the row cannot be read; `current` is empty then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A person that gives no signal, and the one reason that counts for it."""
-
-    reason: Reason
 
 
 def missing_columns(header: Sequence[str]) -> list[str]:
@@ -203,14 +193,3 @@ def _data(current: Mapping[str, str]) -> dict[str, str | bool | None]:
 def publisher(signal: NewSignal) -> str:
     """The participant that publishes the signal: burgerzaken of the municipality in it."""
     return f"burgerzaken.{signal.data['gemeentecode']}"
-
-
-def identify(signal: NewSignal, key: bytes) -> NewSignal:
-    """Give the signal the id that follows from its type and data under `key`.
-
-    Ids go to logs, and there are few enough BSNs to try them all against a plain hash; hence
-    the key. Letters only, so that no part of an id can pass for a BSN.
-    """
-    content = json.dumps([signal.type, signal.data], sort_keys=True, separators=(",", ":"))
-    digest = hmac.new(key, content.encode(), hashlib.sha256).hexdigest()
-    return replace(signal, id="lo3-" + digest[:40].translate(_LETTERS))

@@ -23,13 +23,13 @@ from connectors.brp.translate import (
     START_COLUMN,
     PersonRecord,
     Reason,
-    Skipped,
-    identify,
     missing_columns,
     publisher,
     records,
     translate,
 )
+from connectors.kit.flow import Skipped
+from connectors.kit.ids import identified
 from connectors.kit.memory import MemoryGateway
 from hub.client import NewSignal, Receipt, RunReport
 from hub.errors import RetryLaterError, StopError
@@ -278,12 +278,12 @@ def test_no_value_shows_in_the_repr_of_a_record() -> None:
 
 def test_the_id_follows_from_the_content_and_the_key_only() -> None:
     key, other = b"k" * 32, b"o" * 32
-    id_ = identify(signal(person()), key).id
+    id_ = identified(signal(person()), key, "lo3").id
     assert id_ is not None
-    assert id_ == identify(signal(person(v08_11_10="Nieuwe naam")), key).id
-    assert id_ != identify(signal(person()), other).id
-    assert id_ != identify(signal(person(v01_01_20=OTHER_BSN)), key).id
-    assert id_ != identify(signal(person(v07_70_10="7")), key).id
+    assert id_ == identified(signal(person(v08_11_10="Nieuwe naam")), key, "lo3").id
+    assert id_ != identified(signal(person()), other, "lo3").id
+    assert id_ != identified(signal(person(v01_01_20=OTHER_BSN)), key, "lo3").id
+    assert id_ != identified(signal(person(v07_70_10="7")), key, "lo3").id
     assert id_.startswith("lo3-")
     assert len(id_) == 44
     assert all("a" <= letter <= "p" for letter in id_[4:])
