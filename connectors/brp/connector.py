@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING, Final
 
-from connectors.brp.translate import missing_columns, publisher, records, translate
+from connectors.brp.lo3 import missing_columns, records, translate
+from connectors.brp.translate import publisher
 from connectors.kit.flow import Skipped, publish_all
 from connectors.kit.ids import id_key, identified
 from hub.client import RunReport
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from connectors.brp.lo3 import PersonRecord
     from connectors.brp.settings import BrpSettings
-    from connectors.brp.translate import PersonRecord
     from connectors.kit.flow import Outgoing
     from hub.client import Gateway, Track
 

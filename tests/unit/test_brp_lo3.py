@@ -16,18 +16,18 @@ import pytest
 
 from connectors.brp import CONNECTOR
 from connectors.brp import connector as brp_connector
-from connectors.brp.settings import BrpSettings
-from connectors.brp.translate import (
+from connectors.brp.lo3 import (
     COLUMNS,
     REASONS,
     START_COLUMN,
     PersonRecord,
     Reason,
     missing_columns,
-    publisher,
     records,
     translate,
 )
+from connectors.brp.settings import BrpSettings
+from connectors.brp.translate import publisher
 from connectors.kit.flow import Skipped
 from connectors.kit.ids import identified
 from connectors.kit.memory import MemoryGateway
