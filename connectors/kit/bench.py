@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from connectors.kit.listening import counted, listening, told
 from connectors.kit.memory import MemoryGateway
 from connectors.kit.rig import Rig, World
-from hub.client import Item, NewSignal, RunReport
+from hub.client import Gateway, Item, NewSignal, RunReport
 from hub.errors import HubError
 
+_PARTS: Final = 5
 Books = Counter[str]
 """What was published and what the other side holds, each as text, and how often."""
 
@@ -94,14 +95,19 @@ class Bench:
 
     def run(self, world: World, hub: MemoryGateway, *, impatient: bool = False) -> Ran:
         """Run the connector once, and hear all that it says."""
+        return self.run_on(world, hub, hub.step, impatient=impatient)
+
+    def run_on(self, world: World, gateway: Gateway, step: Callable[[str], None] | None = None, *, impatient: bool = False) -> Ran:
+        """Run it on any hub; `step` is called at each item that it shows progress over."""
 
         def track(items: Iterable[Item], *, total: int | None, label: str) -> Iterable[Item]:  # noqa: ARG001
             for item in items:
-                hub.step("row")
+                if step is not None:
+                    step("row")
                 yield item
 
         settings = world.impatient if impatient and world.impatient is not None else world.settings
-        return self._heard(lambda: self.rig.connector.run(settings, hub, track))
+        return self._heard(lambda: self.rig.connector.run(settings, gateway, track))
 
     def ping(self, world: World, *, impatient: bool = False) -> Ran:
         """Ping once. The report is that of nothing when it raised nothing."""
@@ -156,6 +162,17 @@ def books(world: World, hub: MemoryGateway) -> Books:
 def entry(participant: str, signal: NewSignal) -> str:
     """Return a signal as it stands in the books: not its id and time, which may differ between worlds."""
     return _text([participant, signal.type, signal.data, signal.cause, signal.replaces])
+
+
+def split(found: Books, world: World) -> tuple[int, int]:
+    """Return how many of these are answers to deliveries, and how many are not."""
+    causes = {delivery.delivery_id for delivery in world.deliveries}
+    answers = Counter({text: count for text, count in found.items() if _cause(json.loads(text)) in causes}).total()
+    return answers, found.total() - answers
+
+
+def _cause(item: Any) -> Any:
+    return item[3] if isinstance(item, list) and len(item) == _PARTS else None
 
 
 def wanted(world: World) -> Books:

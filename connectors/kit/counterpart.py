@@ -18,7 +18,7 @@ from connectors.kit.rig import Fault
 
 RETRY_AFTER: Final = 7
 """The seconds that it asks for with a 429."""
-_PATIENCE: Final = 3.0
+_PATIENCE: Final = 1.0
 """For how many seconds it keeps a request without answering."""
 _FORMS: Final[Mapping[Fault, tuple[int, ...]]] = {
     Fault.CLIENT_ERROR: (422, 403, 400),
@@ -27,7 +27,7 @@ _FORMS: Final[Mapping[Fault, tuple[int, ...]]] = {
 }
 _BEFORE: Final = frozenset({*_FORMS, Fault.UNREACHABLE})
 """The faults that come before it did anything; with the others it did what was asked, and only its answer is lost."""
-VARIANTS: Final = {fault: len(forms) for fault, forms in _FORMS.items()} | {Fault.ENCODING: 2}
+VARIANTS: Final = {fault: len(forms) for fault, forms in _FORMS.items()} | {Fault.ENCODING: 2, Fault.TRUNCATED: 5}
 FAULTS: Final = frozenset(Fault)
 
 
@@ -113,7 +113,7 @@ class Counterpart:
         elif fault is Fault.TIMEOUT:
             self._keep_waiting(handler.connection)
         elif fault is Fault.TRUNCATED:
-            _send(handler, status, whole[: len(whole) // 2], length=len(whole))
+            _send(handler, status, whole[: len(whole) * (self._variant + 1) // 6], length=len(whole))
         elif fault is Fault.ENCODING:
             _send(handler, status, whole.decode().encode("utf-16") if self._variant else whole[:-1] + b'\xe9\xff"' + whole[-1:])
         elif fault in _FORMS:

@@ -14,10 +14,12 @@ No message, log line or address holds what was sent or answered. Put identifiers
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -97,7 +99,7 @@ class HttpClient:
         self._now = gateway.now if gateway else None
         own = {**(headers or {}), **({"Authorization": f"Bearer {token.get_secret_value()}"} if token else {})}
         try:
-            self._client = httpx.Client(base_url=url, headers=own, timeout=timeout_seconds, follow_redirects=False, trust_env=False)
+            self._client = httpx.Client(base_url=url, headers=own, timeout=timeout_seconds, trust_env=False, verify=_tls())
         except (httpx.InvalidURL, ValueError):
             fault = "the address of the other side is no URL"
         else:
@@ -178,6 +180,12 @@ class HttpClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return whom to trust: the authorities of the machine. Reading them takes a while, once."""
+    return ssl.create_default_context()
 
 
 def _never(_seconds: float) -> None:

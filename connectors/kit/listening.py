@@ -29,16 +29,16 @@ def listening() -> Iterator[io.StringIO]:
     """Give what is said while the block lasts, at the most talkative level of every library."""
     said = io.StringIO()
     before, root = structlog.get_config(), logging.getLogger()
-    handler, level = _Hears(said), root.level
+    handlers, level = root.handlers, root.level
+    root.handlers = [_Hears(said)]
     configure("debug")
-    root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             yield said
     finally:
         root.setLevel(level)
-        root.removeHandler(handler)
+        root.handlers = handlers
         structlog.configure(**before)
 
 

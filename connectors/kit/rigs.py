@@ -184,3 +184,11 @@ class TableRig(FolderRig):
                 return [*self.holds(connection), *self.effects(folder)]
 
         yield replace(self._world(folder, self.settings(folder, f"sqlite:///{file}")), effects=effects, spoil=spoil, mend=mend)
+
+
+def delivery(number: int, recipient: str, type_: str, data: Mapping[str, Any], **more: Any) -> Delivery:
+    """Return the n-th delivery of a recipient, with the id `delivery-n`; `more` are further parts of it."""
+    return Delivery(
+        delivery_id=f"delivery-{number}", type=type_, recipient=recipient, sequence=number, data=data,
+        **{"grant": "voorbeeld.regel", "purpose": "Voorbeeld", "time": "2026-11-02T08:00:00.000Z", **more},
+    )  # fmt: skip

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 import typer
@@ -15,7 +19,7 @@ from hub.cli.common import JSON, Context, console, show_json, told_to_stop, trac
 from hub.client import Connector, Consumer, RunReport
 from hub.errors import RetryLaterError, UsageError
 from hub.gateway import HubGateway
-from hub.plugins import connector_named, connectors, consumer_named, consumers
+from hub.plugins import connector_named, connectors, consumer_named, consumers, kit, module_in, module_of
 from hub.settings import from_environment
 from hub.telemetry import log
 
@@ -59,6 +63,53 @@ def run(context: typer.Context, name: str, every: float | None = EVERY, as_json:
 def run_consumer(context: typer.Context, name: str, every: float | None = EVERY, as_json: bool = JSON) -> None:
     """Run a consumer once. Its settings are options, or HUB_<NAME>_<SETTING>."""
     _run(context, consumer_named(name), every, as_json=as_json)
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    name: str | None = typer.Argument(None, help="An installed connector."),
+    folder: Path | None = typer.Option(None, "--from", help="The folder of one that is not installed.", exists=True, file_okay=False),
+    as_json: bool = JSON,
+) -> None:
+    """Hold a connector to the conformance suite, in a world of its own. Exit code 1 if a check failed."""
+    if (name is None) == (folder is None):
+        raise UsageError("give the name of a connector, or --from with its folder", "see `hub connector list`")
+    ctx: Context = context.obj
+    module = module_of(name) if name is not None else module_in(folder or Path())
+    results = [asdict(result) for result in track(kit("check")(module, lambda home: _elsewhere(ctx, home)), total=None, label=module)]
+    failed = sum(result["verdict"] == "failed" for result in results)
+    if as_json:
+        show_json(results)
+    else:
+        table = Table("check", "what", "", "why", title=f"Connector {name or module}", title_justify="left")
+        for result in results:
+            table.add_row(result["check"], result["what"], result["verdict"], result["why"])
+        console().print(table)
+        print(f"{failed} of {len(results)} checks failed" if failed else "no check failed")
+    if failed:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _elsewhere(ctx: Context, home: Path) -> Iterator[HubGateway]:
+    """Open a hub of its own in a fresh folder, with the rules that the user means."""
+    settings = ctx.settings.model_copy(update={"home": home, "database_url": None, "kafka_bootstrap": None})
+    with Context(settings, ctx.now).hub() as hub:
+        yield HubGateway(hub)
+
+
+@app.command()
+def new(
+    name: str,
+    kind: str = typer.Option(..., "--kind", help="source, sink or both."),
+    folder: Path = typer.Option(Path(), "--in", help="Where to make its folder.", exists=True, file_okay=False),
+) -> None:
+    """Write the folder of a new connector, which passes the conformance suite as it is."""
+    written: list[Path] = kit("new")(name, kind, folder, module_in(folder / name))
+    for path in written:
+        print(path)
+    print(f"\nnext: hub connector check --from {folder / name}")
 
 
 def _list(what: str, found: list[Any], *, as_json: bool) -> None:
