@@ -1,0 +1,1 @@
+"""Small real servers that play the agencies' systems."""
