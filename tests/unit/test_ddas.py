@@ -158,6 +158,12 @@ def test_an_offer_is_told_in_its_own_month_with_the_signal_of_an_earlier_one() -
     assert melding.left_out(Period.of("2027-01")) == "buiten-periode"
 
 
+def test_an_answer_that_is_dated_before_the_signal_came_tells_nothing_of_that_month() -> None:
+    melding = one(arrear(at="2026-11-05T08:00"), answer("AANBOD_GEDAAN", "2026-10-31"))
+    assert melding.left_out(OCTOBER) == "buiten-periode"
+    assert melding.left_out(NOVEMBER) is None
+
+
 def test_closed_without_an_offer_has_no_status_since_nobody_said_why() -> None:
     melding = one(arrear(), answer("AFGESLOTEN", "2026-10-09"))
     assert vroegsignaal(melding, OCTOBER).status is None
