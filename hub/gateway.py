@@ -92,8 +92,8 @@ class HubMailbox:
         self._recipient = recipient
         self._relays = relays
         self._consumer = hub.transport.consumer(group, OUT + recipient, exact=True)
-        self._given: dict[str, Record] = {}
-        """delivery_id -> where it lies, until it is done."""
+        self._given: dict[str, list[Record]] = {}
+        """delivery_id -> where it lies, until it is done; more than one place when it came again."""
 
     def next(self, limit: int = BATCH) -> list[Delivery]:
         """Take what is on the topic; when nothing is, and no relay runs, send what is ready first."""
@@ -108,16 +108,18 @@ class HubMailbox:
             found = Delivery(**self._hub.decoder.delivery(self._recipient, record.message.value, record.message.headers))
         except UnreadableError:
             raise StopError("a delivery on the wire cannot be read", "restore the newest backup of the home") from None
-        self._given[found.delivery_id] = record
+        self._given.setdefault(found.delivery_id, []).append(record)
         return found
 
     def done(self, deliveries: Sequence[Delivery]) -> None:
-        """Commit the places of these. What this mailbox did not give is left alone."""
-        records = [self._given[delivery.delivery_id] for delivery in deliveries if delivery.delivery_id in self._given]
-        if records:
-            self._consumer.commit(records)
-            furthest = max(record.offset for record in records)
-            self._given = {name: record for name, record in self._given.items() if record.offset > furthest}
+        """Commit the places of these, the first one of what came more than once. What this mailbox did not give is left alone."""
+        records = [places.pop(0) for delivery in deliveries if (places := self._given.get(delivery.delivery_id))]
+        if not records:
+            return
+        self._consumer.commit(records)
+        furthest = max(record.offset for record in records)
+        left = {name: [place for place in places if place.offset > furthest] for name, places in self._given.items()}
+        self._given = {name: places for name, places in left.items() if places}
 
     def close(self) -> None:
         """Leave the group."""

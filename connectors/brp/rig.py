@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from connectors.brp import CONNECTOR
-from connectors.brp.personen import FIELDS, MOST, question
+from connectors.brp.personen import FIELDS, MOST
 from connectors.brp.settings import BrpSettings
 from connectors.brp.translate import TYPE
 from connectors.kit.counterpart import Request, Respond
@@ -116,9 +116,8 @@ API: Final = HttpRig(
     ),
     prepare=_write_list,
     answer=playing(_KNOWN, _TOKEN),
-    key=lambda request: request.body.decode(),
+    asks=lambda _: True,
     items=len(_LIST),
-    expects=[question(_LIST[:5])],
     secret_values=_LIST,
     public=[*FIELDS, "20260914", "20260901"],  # the dates: the connector remembers them, under a pseudonym
     signals=[

@@ -95,17 +95,15 @@ class HttpClient:
         attempts: int = 4,
         longest_wait_seconds: float = 120.0,
     ) -> None:
-        self.host = urlsplit(url).hostname or "the other side"
         self._now = gateway.now if gateway else None
         own = {**(headers or {}), **({"Authorization": f"Bearer {token.get_secret_value()}"} if token else {})}
         try:
+            self.host = urlsplit(url).hostname or ""
             self._client = httpx.Client(base_url=url, headers=own, timeout=timeout_seconds, trust_env=False, verify=_tls())
         except (httpx.InvalidURL, ValueError):
-            fault = "the address of the other side is no URL"
-        else:
-            fault = ""
-        if fault:
-            raise StopError(fault, "for example https://host.example/api")
+            self.host = ""
+        if not self.host:
+            raise StopError("the address of the other side is no URL", "for example https://host.example/api")
         self._retrying = Retrying(
             retry=retry_if_exception_type(_AgainError),
             stop=stop_after_attempt(attempts if gateway else 1) | _TooLong(longest_wait_seconds),

@@ -106,6 +106,8 @@ class _MemoryMailbox:
         self._hub = hub
         self._key = (recipient, reader)
         self._next = hub.places.get(self._key, 0)
+        self._open: list[tuple[int, Delivery]] = []
+        """What was given and is not done, with its place."""
 
     @property
     def _own(self) -> list[Delivery]:
@@ -114,14 +116,17 @@ class _MemoryMailbox:
     def next(self, limit: int = 500) -> list[Delivery]:
         self._hub.step("next")
         found = self._own[self._next : self._next + limit]
+        self._open += enumerate(found, self._next + 1)
         self._next += len(found)
         return found
 
     def done(self, deliveries: Sequence[Delivery]) -> None:
         self._hub.step("done")
-        given = self._own[: self._next]
-        places = [len(given) - given[::-1].index(delivery) for delivery in deliveries if delivery in given]
-        self._hub.places[self._key] = max([self._hub.places.get(self._key, 0), *places])
+        for delivery in deliveries:
+            place = next((place for place, given in self._open if given.delivery_id == delivery.delivery_id), None)
+            if place is not None:
+                self._open.remove((place, delivery))
+                self._hub.places[self._key] = max(self._hub.places.get(self._key, 0), place)
         self._hub.step("did")
 
     def close(self) -> None:

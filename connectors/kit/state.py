@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, create_engine, delete, insert, select, update
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DatabaseError, OperationalError
 
-from hub.errors import RetryLaterError, StopError
+from connectors.kit.database import translated
+from hub.errors import StopError
 
 FILE: Final = "state.db"
 _metadata: Final = MetaData()
@@ -97,19 +97,12 @@ class State:
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
-        fault: str | None = None
         try:
-            yield
-        except OperationalError as error:
-            fault = "locked" if "locked" in str(error.orig) else "it is no database that can be opened"
-        except DatabaseError:
-            fault = "it is damaged"
+            with translated(str(self._path)):
+                yield
         except OSError as error:
-            fault = error.strerror or "unknown error"
-        if fault == "locked":  # raised out here, since the errors of drivers hold values
-            raise RetryLaterError(f"{self._path}: another process is writing", "see that this connector runs once at a time")
-        if fault is not None:
-            raise StopError(f"{self._path}: what the connector remembers cannot be used ({fault})", "restore it, or check the rights")
+            msg = f"{self._path}: what the connector remembers cannot be kept there ({error.strerror or 'unknown error'})"
+            raise StopError(msg, "give a state_dir in which this account may write") from None
 
     def close(self) -> None:
         """Let go of the file."""

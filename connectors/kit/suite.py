@@ -93,9 +93,10 @@ def _settings(bench: Bench) -> None:
 
 def _ping(bench: Bench) -> None:
     with bench.world() as (world, hub):
+        before = books(world, hub)
         if bench.ping(world).error is not None:
             raise FailedError("ping raises though nothing is wrong")
-        if hub.published or (world.effects() and not bench.rig.faults):
+        if books(world, hub) != before:
             raise FailedError("ping changes something")
     for fault in sorted(bench.rig.faults - {Fault.TRUNCATED, Fault.ENCODING}):
         with bench.world() as (world, _):
@@ -282,6 +283,8 @@ def _secrets_of(settings: BaseModel) -> Iterator[str]:
     for _, value in settings:
         if isinstance(value, SecretStr):
             yield value.get_secret_value()
+        elif isinstance(value, BaseModel):
+            yield from _secrets_of(value)
 
 
 def _canary(bench: Bench) -> None:
@@ -348,3 +351,4 @@ CHECKS: Final = (
     Check("canary", "no value of the input is seen in any log line, error, report or file of its own", _canary),
 )  # fmt: skip
 """Every check, in the order in which they are done."""
+BY_NAME: Final = {check.name: check for check in CHECKS}

@@ -75,7 +75,7 @@ class KafkaTransport:
         self._options = options
         self._alone = alone
         self._producer: KafkaProducer | None = None
-        self._consumers: list[Consumer] = []
+        self._consumers: list[Member | Reader] = []
 
     def send(self, topic: str, messages: Sequence[Message]) -> None:
         """Append messages in order, all to one partition. Raises RetryLaterError or StopError.
@@ -117,7 +117,7 @@ class KafkaTransport:
         with translated():
             options = self._options
             made = Member(options, group, prefix, exact=exact) if group is not None else Reader(options, prefix, exact=exact)
-        self._consumers.append(made)
+        self._consumers = [*(one for one in self._consumers if not one.closed), made]
         return made
 
     def close(self) -> None:
@@ -170,7 +170,7 @@ class Member:
     def __init__(self, options: KafkaOptions, group: str, prefix: str, *, exact: bool) -> None:
         self._options = options
         self._owned = _Owned()
-        self._closed = self._joined = False
+        self.closed = self._joined = False
         self._since: dict[TopicPartition, int] = {}
         """Partition -> the first offset that was taken and is not committed yet."""
         self._consumer = KafkaConsumer(
@@ -232,8 +232,8 @@ class Member:
 
     def close(self) -> None:
         """Leave the group; a member with a name of its own keeps its place for a while, to come back to."""
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
+            self.closed = True
             self._owned.from_.clear()
             with contextlib.suppress(KafkaError):
                 self._consumer.close(autocommit=False, timeout_ms=_CLOSING_MS)
@@ -246,6 +246,7 @@ class Reader:
         self._options = options
         self._prefix = prefix
         self._exact = exact
+        self.closed = False
         self._consumer = KafkaConsumer(
             **connection(options), enable_auto_commit=False, auto_offset_reset="earliest", metadata_max_age_ms=options.fresh_ms
         )
@@ -280,6 +281,7 @@ class Reader:
 
     def close(self) -> None:
         """Let go of the connection."""
+        self.closed = True
         with contextlib.suppress(KafkaError):
             self._consumer.close(autocommit=False, timeout_ms=_CLOSING_MS)
 

@@ -35,6 +35,10 @@ class GatewaySuite(ABC):
     def gateway(self) -> Gateway:
         """Return the gateway under test."""
 
+    @abstractmethod
+    def repeat(self) -> None:
+        """See to it that the first of these comes once more, after all others."""
+
     def sequences(self, deliveries: Sequence[Delivery]) -> list[int]:
         return [delivery.sequence for delivery in deliveries]
 
@@ -69,6 +73,21 @@ class GatewaySuite(ABC):
             mailbox.done(mailbox.next(3)[1:2])
         with gateway.mailbox(TAX, "lezer") as mailbox:
             assert self.sequences(mailbox.next()) == [3]
+
+    def test_done_counts_for_the_first_of_what_came_again(self, gateway: Gateway) -> None:
+        self.deliver(2)
+        with gateway.mailbox(TAX, "leest-vooruit") as mailbox:
+            mailbox.next()
+        self.repeat()
+        with gateway.mailbox(TAX, "lezer") as mailbox:
+            found = mailbox.next()
+            assert self.sequences(found) == [1, 2, 1]
+            mailbox.done(found[:1])
+        with gateway.mailbox(TAX, "lezer") as mailbox:
+            found = mailbox.next()
+            assert self.sequences(found) == [2, 1]
+            mailbox.done(found)
+            assert mailbox.next() == []
 
     def test_done_with_nothing_is_nothing(self, gateway: Gateway) -> None:
         self.deliver(1)
@@ -139,6 +158,9 @@ class TestMemory(GatewaySuite):
             number = len(self.made.deliveries) // 2 + 1
             self.made.deliveries += [delivery(number, recipient) for recipient in (TAX, "toeslagen.0344")]
 
+    def repeat(self) -> None:
+        self.made.deliveries.append(self.made.deliveries[0])
+
     def test_each_step_may_be_the_last(self) -> None:
         steps: list[str] = []
         memory = MemoryGateway(step=steps.append)
@@ -188,6 +210,9 @@ class TestHub(GatewaySuite):
     def deliver(self, count: int) -> None:
         signals = [address(bag_id=f"0855010000{number:06d}") for number in range(count)]
         assert {receipt.status for receipt in self.hub.publish(TILBURG, signals)} == {"accepted"}
+
+    def repeat(self) -> None:
+        self.hub.transport.send(OUT + TAX, [self.hub.received_by(TAX)[0].message])
 
     def test_only_what_is_for_that_very_recipient_is_read(self, hub: Hub, gateway: Gateway) -> None:
         for other in ("toeslagen.0344", "toeslagen-oost"):

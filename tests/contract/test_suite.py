@@ -9,9 +9,7 @@ import pytest
 from connectors.hostile.connector import connector
 from connectors.hostile.rig import rig
 from connectors.hostile.settings import Misdeed
-from connectors.kit.suite import CHECKS
-
-BY_NAME = {check.name: check for check in CHECKS}
+from connectors.kit.suite import BY_NAME, CHECKS
 
 
 def test_there_is_a_misdeed_for_every_check() -> None:

@@ -13,11 +13,12 @@ import pytest
 from connectors.brp import CONNECTOR
 from connectors.brp.personen import ENDED, FIELDS, WITHDRAWN
 from connectors.brp.polling import OPEN, OVER
-from connectors.brp.rig import person
+from connectors.brp.rig import API, person
 from connectors.brp.settings import BrpSettings
 from connectors.kit.http import HttpClient
 from connectors.kit.rig import Fault
 from connectors.kit.state import State
+from connectors.kit.testing import conformance
 from hub.app import Hub, MovingClock
 from hub.client import Item, NewSignal, Receipt, RunReport
 from hub.errors import RefusedError, RetryLaterError, StopError
@@ -27,6 +28,8 @@ from tests.integration.support import TAX, Cli, received, tick
 from tests.sample import ADDRESS
 
 JAN, AN = "999990019", "999993653"
+
+TestSuite = conformance(API)
 
 
 class Hurried(HubGateway):

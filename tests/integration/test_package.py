@@ -25,3 +25,11 @@ def test_the_wheel_holds_rules_schemas_and_everything_that_runs(tmp_path: Path) 
     assert "no faults" in done.stdout, done.stdout + done.stderr
     where = [sys.executable, "-c", "import sys; sys.path.insert(0, 'site'); import hub.files as f; print(f.default_folder('rules'))"]
     assert "site/hub/data/rules" in subprocess.run(where, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    new = [
+        sys.executable,
+        "-c",
+        "import sys; sys.path.insert(0, 'site'); from hub.cli import main; sys.argv = ['hub', 'connector', 'new', 'waterschap', '--kind', 'both']; main()",
+    ]
+    done = subprocess.run(new, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (tmp_path / "waterschap" / "rig.py").exists(), done.stdout + done.stderr
+    assert all((tmp_path / "site" / package / "py.typed").exists() for package in ("hub", "connectors", "consumers"))
