@@ -1,1 +1,1 @@
-"""What acts on deliveries. The first consumers arrive with the staff inbox."""
+"""What acts on deliveries: one folder each, in the same shape as a connector."""

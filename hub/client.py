@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -87,6 +87,25 @@ class Delivery:
     """JSON values: dates and moments as ISO 8601 text, enum symbols as strings."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchanged:
+    """What a participant received or published earlier, by the names that it has for things; its repr shows no data."""
+
+    id: str
+    """The delivery_id of what it received, the signal_id of what it published."""
+    type: str
+    own: bool
+    """Whether it published this itself."""
+    time: datetime
+    """In UTC: the moment of the decision to deliver, or the moment at which the participant says that it published."""
+    waited: bool = False
+    """Whether a delivery had to wait for room; then `time` is when it was let go."""
+    cause: str | None = None
+    replaces: str | None = None
+    data: Mapping[str, Any] | None = field(repr=False)
+    """JSON values; None when the hub keeps the content no longer, or never did as nobody was to receive it."""
+
+
 @dataclass(frozen=True, slots=True)
 class GuardAnswer:
     """Whether something may be done now."""
@@ -141,6 +160,14 @@ class Gateway(Protocol):
         """
         ...
 
+    def history(self, participant: str, types: Collection[str]) -> Iterable[Exchanged]:
+        """Read back the signals of these types that a participant received, in order, and then those that it published.
+
+        They are there for as long as the hub keeps them, also when a topic does not. Raises UsageError for an unknown
+        participant.
+        """
+        ...
+
     def may(self, participant: str, correlation: str, guard: str) -> GuardAnswer:
         """Ask a guard whether something may be done now in a keten, as that participant names it.
 
@@ -183,7 +210,10 @@ class RunReport:
     refused: Counter[str] = field(default_factory=Counter)
     """By first reason code: published, but the hub refused it; or handed over, but the other side refused it."""
     answers: Counter[str] = field(default_factory=Counter)
-    """Signals published in answer to deliveries, by `accepted`, `duplicate`, or the first reason code of a refusal."""
+    """Signals published in answer to deliveries, by `accepted`, `duplicate`, or the first reason code of a refusal.
+
+    In an export: the answers given earlier that it tells of, by what they said.
+    """
 
     def count(self, receipt: Receipt) -> None:
         """Add what the hub said of the signal of one item."""

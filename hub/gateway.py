@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from hub import cases
-from hub.client import Delivery, GuardAnswer, Mailbox, NewSignal, Receipt
+from hub.client import Delivery, Exchanged, GuardAnswer, Mailbox, NewSignal, Receipt
 from hub.codec import UnreadableError
 from hub.errors import RetryLaterError, StopError, UsageError
+from hub.history import exchanged
 from hub.transport.base import OUT
 
 if TYPE_CHECKING:
@@ -54,6 +55,13 @@ class HubGateway:
         if _READER(reader) is None:
             raise UsageError("a reader is named with small letters, digits and `-`", "for example the name of the connector")
         return HubMailbox(self, self._hub, recipient, f"{recipient}.{reader}", relays=self._relays)
+
+    def history(self, participant: str, types: Collection[str]) -> Iterator[Exchanged]:
+        """Read back from the database; what is ready is sent first where no relay runs beside this process."""
+        self.look()
+        if self._relays:
+            self._hub.relay_once()
+        return exchanged(self._hub, participant, types)
 
     def may(self, participant: str, correlation: str, guard: str) -> GuardAnswer:
         """Ask a guard; what is due counts as done, also when no clock ran yet."""

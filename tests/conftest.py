@@ -55,3 +55,12 @@ def hub(tmp_path: Path, clock: MovingClock) -> Iterator[Hub]:
     opened = open_hub(HubSettings(home=tmp_path / "home", rules_dir=ROOT / "rules", schemas_dir=ROOT / "schemas"), clock=clock)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def testdata() -> Path:
+    """The folder of public test data by others, which is not part of this repository; skips where it is not."""
+    folder = Path(os.environ.get("SIGNAALHUB_TESTDATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"the public test data is not in {folder} (SIGNAALHUB_TESTDATA)")
+    return folder

@@ -1,4 +1,4 @@
-"""The BRP connector: person records in LO3 columns in, spookbewoning signals out."""
+"""The BRP connector: person records in LO3 columns or answers of the personen API in, spookbewoning signals out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hub.client import Connector
 
 CONNECTOR = Connector(
     name="brp",
-    summary="Reads BRP person records (LO3) and signals who no longer lives at the address.",
+    summary="Reads the BRP (an LO3 file, or the personen API) and signals who no longer lives at the address.",
     kind="source",
     settings=BrpSettings,
     ping=ping,

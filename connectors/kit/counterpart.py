@@ -58,16 +58,21 @@ class Counterpart:
     Args:
         answer: What it answers when all is well.
         key: By what it knows a repeat; without a key every request is a new one. By default the header Idempotency-Key.
+        asks: Whether a request only asks and leaves nothing behind. By default a GET; some systems are asked by POST, so that
+            no number of a person stands in an address.
     """
 
-    def __init__(self, answer: Respond, key: Callable[[Request], str | None] | None = None) -> None:
+    def __init__(
+        self, answer: Respond, key: Callable[[Request], str | None] | None = None, asks: Callable[[Request], bool] | None = None
+    ) -> None:
         self._answer = answer
         self._key = key or (lambda request: request.headers.get("idempotency-key"))
+        self._asks = asks or (lambda request: request.method == "GET")
         self._lock = threading.Lock()
         self._fault: Fault | None = None
         self._variant = 0
         self.held: dict[str, Any] = {}
-        """What was sent to it (any method but GET), by key: a repeat changes nothing."""
+        """What was sent to it and did not only ask, by key: a repeat changes nothing."""
         self.asked: list[datetime] = []
         self.now: Callable[[], datetime] = lambda: START
         self.outwaited = False
@@ -104,7 +109,7 @@ class Counterpart:
         with self._lock:
             self.asked.append(self.now())
             found = self._answer(request)
-            if request.method != "GET" and fault not in _BEFORE:
+            if not self._asks(request) and fault not in _BEFORE:
                 self._hold(request)
         status, body = found if isinstance(found, tuple) else (200, found)
         whole = json.dumps(body, ensure_ascii=False).encode()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from hub.client import Delivery, GuardAnswer, Mailbox, NewSignal, Receipt, ReceiptError
+from hub.client import Delivery, Exchanged, GuardAnswer, Mailbox, NewSignal, Receipt, ReceiptError
 
 START: Final = datetime(2026, 11, 2, 8, tzinfo=UTC)
 """A Monday morning; tests begin here unless they say so."""
@@ -70,6 +70,21 @@ class MemoryGateway:
     def mailbox(self, recipient: str, reader: str) -> Mailbox:
         """Open the deliveries of a recipient where this reader was."""
         return _MemoryMailbox(self, recipient, reader)
+
+    def history(self, participant: str, types: Collection[str]) -> Iterator[Exchanged]:
+        """Give the deliveries of a participant, then what it published; nothing is forgotten here and nothing waited."""
+        for delivery in self.deliveries:
+            if delivery.recipient == participant and delivery.type in types:
+                yield Exchanged(
+                    id=delivery.delivery_id, type=delivery.type, own=False, time=datetime.fromisoformat(delivery.time),
+                    cause=delivery.cause, replaces=delivery.replaces, data=delivery.data,
+                )  # fmt: skip
+        for publisher, signal in self.published:
+            if publisher == participant and signal.type in types:
+                yield Exchanged(
+                    id=str(uuid.uuid5(_SPACE, f"{participant} {signal.id}")), type=signal.type, own=True, time=self._now,
+                    cause=signal.cause, replaces=signal.replaces, data=signal.data,
+                )  # fmt: skip
 
     def may(self, participant: str, correlation: str, guard: str) -> GuardAnswer:
         """Give the answer that was put in `guards`."""

@@ -117,20 +117,22 @@ class FileRig(FolderRig):
 class HttpRig(FolderRig):
     """A system that the connector speaks HTTP with, played by a small server that can fail in every way.
 
-    What is sent to it by another method than GET is what it holds (`expects`): bodies as JSON, one for each key.
+    What is sent to it and does not only ask is what it holds (`expects`): bodies as JSON, one for each key.
     `settings` gets the folder and the address; the setting `timeout_seconds` must be heeded.
     """
 
     settings: Callable[[Path, str], BaseModel]  # type: ignore[assignment]
     answer: Respond
     key: Callable[[Request], str | None] | None = None
+    asks: Callable[[Request], bool] | None = None
+    """Whether a request only asks; by default a GET."""
     faults: frozenset[Fault] = FAULTS
 
     @contextlib.contextmanager
     def open(self, folder: Path) -> Iterator[World]:
         """Start the server."""
         self.prepare(folder)
-        with Counterpart(self.answer, self.key) as other:
+        with Counterpart(self.answer, self.key, self.asks) as other:
             settings = self.settings(folder, other.url)
 
             def attend(now: Any) -> None:

@@ -18,7 +18,7 @@ from hub.errors import RetryLaterError, StopError, UsageError
 from hub.gateway import BATCH, HubGateway
 from hub.transport.base import OUT, Message
 from tests.integration.support import TAX, TILBURG
-from tests.sample import ADDRESS, address
+from tests.sample import ADDRESS, DEBT, address
 
 MAY = "maatregel-uitvoeren"
 
@@ -119,6 +119,23 @@ class GatewaySuite(ABC):
         assert found.delivery_id
         assert found.data["bsn"] == "999990019"
         assert "999990019" not in repr(found)
+
+    def test_what_was_exchanged_is_read_back_as_often_as_one_likes(self, gateway: Gateway) -> None:
+        self.deliver(2)
+        (receipt,) = gateway.publish(TILBURG, [named("a")])
+        with gateway.mailbox(TAX, "lezer") as mailbox:
+            found = mailbox.next(2)
+            mailbox.done(found)
+        for _ in range(2):
+            got = [item for item in gateway.history(TAX, [ADDRESS]) if item.id in {delivery.delivery_id for delivery in found}]
+            assert [(item.id, item.own, item.waited) for item in got] == [(delivery.delivery_id, False, False) for delivery in found]
+            assert [item.time for item in got] == [datetime(2026, 11, 2, 8, tzinfo=UTC)] * 2
+            assert got[0].data == found[0].data
+            sent = {item.id: item for item in gateway.history(TILBURG, [ADDRESS, DEBT])}[str(receipt.signal_id)]
+            assert (sent.own, sent.type, (sent.data or {})["bsn"]) == (True, ADDRESS, "999990019")
+            assert "999990019" not in repr([got, sent])
+        assert not list(gateway.history(TAX, [DEBT]))
+        assert not list(gateway.history("burgerzaken.0344", [ADDRESS]))
 
     def test_a_keten_that_nobody_knows_is_closed(self, gateway: Gateway) -> None:
         answer = gateway.may("werk-en-inkomen.0344", "niets", MAY)
@@ -232,6 +249,15 @@ class TestHub(GatewaySuite):
     def test_a_mailbox_is_of_somebody_and_for_somebody(self, gateway: Gateway, recipient: str, reader: str) -> None:
         with pytest.raises(UsageError):
             gateway.mailbox(recipient, reader)
+
+    def test_a_history_is_of_somebody(self, gateway: Gateway) -> None:
+        with pytest.raises(UsageError):
+            gateway.history("niemand", [ADDRESS])
+
+    def test_a_history_sends_what_is_ready_unless_a_relay_does(self, hub: Hub, gateway: Gateway) -> None:
+        self.deliver(1)
+        assert not list(HubGateway(hub, relays=False).history(TAX, [ADDRESS]))
+        assert len(list(gateway.history(TAX, [ADDRESS]))) == 1
 
     def test_an_unknown_guard_is_wrong_use(self, gateway: Gateway) -> None:
         with pytest.raises(UsageError):

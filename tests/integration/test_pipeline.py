@@ -77,7 +77,7 @@ def test_a_recipient_gets_the_granted_fields_and_no_other(hub: Hub) -> None:
     (delivery,) = received(hub, EINDHOVEN)
     assert list(delivery["data"]) == [
         "gemeentecode", "achternaam", "voorletters", "geboortedatum", "postcode", "huisnummer", "huisletter", "huisnummertoevoeging",
-        "telefoon", "email", "partnersoort", "bedrag_cent", "betrokkene_geinformeerd", "contactrol",
+        "telefoon", "email", "partnersoort", "bedrag_cent", "crisissignaal", "betrokkene_geinformeerd", "contactrol",
     ]  # fmt: skip
     granted = debt_data(telefoon="+31612345678")
     assert delivery["data"] == {name: granted[name] for name in delivery["data"]}

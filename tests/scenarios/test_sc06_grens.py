@@ -31,7 +31,7 @@ LANDLORD, INSURER, ENERGY, WATER = "wonen-voorbeeld", "zorgzaam-voorbeeld", "str
 GRANTS = {LANDLORD: "vaste-lasten.huur", INSURER: "vaste-lasten.zorg", ENERGY: "vaste-lasten.energie", WATER: "vaste-lasten.water"}
 KINDS = {LANDLORD: "HUUR", INSURER: "ZORG", ENERGY: "ENERGIE", WATER: "WATER"}
 TESTED = {  # what only serves to test whether this may be reported, and reaches nobody
-    "achterstand_maanden", "crisissignaal", "natuurlijk_persoon", "persoonlijk_contact_gezocht", "gewezen_op_schuldhulp", "herinneringen",
+    "achterstand_maanden", "natuurlijk_persoon", "persoonlijk_contact_gezocht", "gewezen_op_schuldhulp", "herinneringen",
     "doorgeven_aangeboden", "doorgeven_geweigerd",
 }  # fmt: skip
 BSN: Final = "999990019"

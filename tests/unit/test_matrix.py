@@ -86,11 +86,11 @@ def test_a_shipped_grant_shows_exactly_its_fields(rows: list[dict[str, Any]]) ->
     row = row_of(rows, "vaste-lasten.huur")
     assert [field["name"] for field in row["fields"]] == [
         "gemeentecode", "achternaam", "voorletters", "geboortedatum", "postcode", "huisnummer", "huisletter", "huisnummertoevoeging",
-        "telefoon", "email", "partnersoort", "bedrag_cent", "betrokkene_geinformeerd", "contactrol",
+        "telefoon", "email", "partnersoort", "bedrag_cent", "crisissignaal", "betrokkene_geinformeerd", "contactrol",
     ]  # fmt: skip
     assert row["not_shown"] == [
-        "klantnummer", "achterstand_maanden", "crisissignaal", "natuurlijk_persoon", "persoonlijk_contact_gezocht",
-        "gewezen_op_schuldhulp", "herinneringen", "doorgeven_aangeboden", "doorgeven_geweigerd",
+        "klantnummer", "achterstand_maanden", "natuurlijk_persoon", "persoonlijk_contact_gezocht", "gewezen_op_schuldhulp",
+        "herinneringen", "doorgeven_aangeboden", "doorgeven_geweigerd",
     ]  # fmt: skip
     amount = next(field for field in row["fields"] if field["name"] == "bedrag_cent")
     assert amount == {
@@ -108,7 +108,7 @@ def test_a_shipped_grant_says_who_why_and_under_which_terms(rows: list[dict[str,
     assert row["publishers"] == ["woningcorporatie", "zorgverzekeraar", "energieleverancier", "drinkwaterbedrijf"]
     assert row["purpose"] == "Vroegtijdig hulp aanbieden bij betalingsachterstanden"
     assert row["activity"] == "https://signaalhub.example/verwerkingen/vroegsignalering"
-    assert [ground["id"] for ground in row["legal_basis"]] == ["wgs-3-1-b", "bgs-2"]
+    assert [ground["id"] for ground in row["legal_basis"]] == ["wgs-3-1-b", "wgs-4", "bgs-2"]
     assert row["valid"] == {"from": "2021-01-01", "until": None}
     assert row["when"] == "e.role == 'woningcorporatie'"
     assert row["requires"][2] == {
@@ -367,7 +367,7 @@ def test_the_page_has_every_grant_with_its_status_in_words(rows: list[dict[str, 
 def test_the_page_says_what_nobody_gets_and_what_not_everybody_gets(rows: list[dict[str, Any]]) -> None:
     arrears = [row for row in rows if row["signal"] == "nl.wgs.achterstand-gesignaleerd.v1"]
     text = Page(matrixpage.as_html(arrears, VERSION)).text
-    assert "Deze velden krijgt niemand: achterstand_maanden, crisissignaal," in text
+    assert "Deze velden krijgt niemand: achterstand_maanden, natuurlijk_persoon," in text
     assert "klantnummer gaat niet mee met vaste-lasten.huur en vaste-lasten.zorg." in text
     assert "zonder regel levert de hub niet" in text
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import stat
 from collections import Counter
 from pathlib import Path
@@ -17,18 +16,18 @@ import pytest
 
 from connectors.brp import CONNECTOR
 from connectors.brp import connector as brp_connector
-from connectors.brp.settings import BrpSettings
-from connectors.brp.translate import (
+from connectors.brp.lo3 import (
     COLUMNS,
     REASONS,
     START_COLUMN,
     PersonRecord,
     Reason,
     missing_columns,
-    publisher,
     records,
     translate,
 )
+from connectors.brp.settings import BrpSettings
+from connectors.brp.translate import publisher
 from connectors.kit.flow import Skipped
 from connectors.kit.ids import identified
 from connectors.kit.memory import MemoryGateway
@@ -467,13 +466,9 @@ def test_every_setting_is_described_and_fixed() -> None:
 
 
 @pytest.fixture
-def public_set() -> Path:
-    """The public RvIG test set, which is not part of this repository."""
-    default = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    folder = Path(os.environ.get("SIGNAALHUB_TESTDATA", default))
-    if not folder.is_dir():
-        pytest.skip(f"the public test data is not in {folder} (SIGNAALHUB_TESTDATA)")
-    return folder / "brp" / "testset-persoonslijsten.csv"
+def public_set(testdata: Path) -> Path:
+    """The public RvIG test set."""
+    return testdata / "brp" / "testset-persoonslijsten.csv"
 
 
 def test_the_public_test_set_gives_one_signal(public_set: Path, tmp_path: Path) -> None:
