@@ -86,10 +86,10 @@ def clock(context: typer.Context, once: bool = typer.Option(False, "--once", hel
     ctx: Context = context.obj
     with ctx.hub() as hub:
         if once:
-            print(f"{hub.clock.run_once()} things were due")
+            print(f"{hub.clock_once()} things were due")
             return
         print(f"clock up in {ctx.settings.home}; Ctrl-C stops it", flush=True)
-        _turns(ctx, hub, _told_to_stop(), hub.clock.run_once)
+        _turns(ctx, hub, _told_to_stop(), hub.clock_once)
 
 
 def api(context: typer.Context) -> None:
