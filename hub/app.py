@@ -104,7 +104,7 @@ class Hub:
         self.rulebooks = Rulebooks(database, now_ms, CarryOver(self.names, keys, now_ms))
         self.router = Router(database, self.rulebooks, keys, self.names, now_ms, random_id)
         self.unsent = Unsent(database, now_ms, unsent_ms)
-        self.clock = Clock(self.router, self.unsent)
+        self.clock = Clock(self.router)
         self.decoder = codec.Decoder(self.rulebooks.schema)
         self.observer: Observer | None = None
         self._transport = transport
@@ -221,7 +221,16 @@ class Hub:
     def drain(self, consumer: Consumer, stop: Stop = never) -> int:
         """Take one turn: a batch from ingress, due terms, deliveries. Returns how many things were done."""
         done = self.route_once(consumer, stop) + self.clock.run_once(stop) + self.transport.expire()
-        return done + self.relay_once(stop)
+        try:
+            return done + self.relay_once(stop)
+        finally:
+            self.unsent.sweep()  # what is left now did not leave by itself
+
+    def clock_once(self, stop: Stop = never) -> int:
+        """Let fall due what is due, and look what stays unsent. Returns how many things changed."""
+        done = self.clock.run_once(stop)
+        self.unsent.sweep()
+        return done
 
     def relay_once(self, stop: Stop = never) -> int:
         """Send everything that is ready, unless told to stop between batches. Returns how many deliveries left."""

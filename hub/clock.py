@@ -1,4 +1,4 @@
-"""What falls due: terms of cases, places in a new period for who waits, data whose time is up; and the alarm on what stays unsent."""
+"""What falls due: terms of cases, places in a new period for who waits, and data whose time is up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from hub.casebook import StoredCase
     from hub.router import Router
-    from hub.unsent import Unsent
 
 _CHUNK: Final = 500
 _ERASED: Final = {"sealed_key": None, "payload": None, "fingerprint": None, "erase_at": None}
@@ -36,14 +35,9 @@ class Clock:
     """Does what is due. Two clocks at once do each thing once: all of it is read and written in one transaction."""
 
     router: Router
-    unsent: Unsent
 
     def run_once(self, stop: Stop = never) -> int:
-        """Release and erase whatever is due now, and look what stays unsent, unless told to stop between batches.
-
-        Returns how many things changed.
-        """
-        self.unsent.sweep()
+        """Release and erase whatever is due now, unless told to stop between batches. Returns how many things changed."""
         changed = self._terms(stop) + sum(self._queue(key, stop) for key in self._queues())
         return changed if stop() else changed + self._erase()
 

@@ -88,13 +88,13 @@ def clock(context: typer.Context, once: bool = typer.Option(False, "--once", hel
     ctx: Context = context.obj
     if once:
         with ctx.hub() as hub:
-            print(f"{hub.clock.run_once()} things were due")
+            print(f"{hub.clock_once()} things were due")
         return
 
     @contextmanager
     def work(hub: Hub) -> Iterator[Part]:
         print(f"clock up in {ctx.settings.home}; Ctrl-C stops it", flush=True)
-        yield Part(hub.clock.run_once)
+        yield Part(hub.clock_once)
 
     serve(ctx, work, topics=False)
 

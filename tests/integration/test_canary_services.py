@@ -224,7 +224,7 @@ def test_on_a_cluster_the_markers_appear_in_deliveries_that_grant_them_and_nowhe
         flight.clock.now = terms.moment("2026-12-01T00:00")
         hub.clock.run_once()
         flight.clock.now += 3_600_000
-        hub.clock.run_once()  # what was released has not left for an hour
+        hub.clock_once()  # what was released has not left for an hour
         ask(hub, flight, metrics)
         route(hub, clients)
         clients.read(hub)

@@ -58,15 +58,15 @@ def test_what_is_ready_for_too_long_is_counted_listed_and_logged_until_it_has_le
     clock.now += 60_000
     accepted(hub, LANDLORD, debt())
     clock.now = first + LIMIT_MS - 1
-    hub.clock.run_once()
+    hub.clock_once()
     assert (said(), hub.unsent.listing(hub.names), counted(hub)) == ([], [], 0)
     assert [row["recipient"] for row in hub.unsent.listing(hub.names, everything=True)] == [TAX, TAX, EINDHOVEN]
     clock.now = first + LIMIT_MS
-    hub.clock.run_once()
+    hub.clock_once()
     assert said() == [], "one look a minute"
     clock.now = first + LIMIT_MS + 60_000
-    hub.clock.run_once()
-    hub.clock.run_once()
+    hub.clock_once()
+    hub.clock_once()
     assert said() == [{"level": "error", "count": 3, "recipients": 2, "oldest_seconds": 360}]
     assert counted(hub) == 3
     rows = hub.unsent.listing(hub.names)
@@ -78,7 +78,7 @@ def test_what_is_ready_for_too_long_is_counted_listed_and_logged_until_it_has_le
     hub.relay.run_once()
     assert {row["delivery_id"] for row in rows[:2]} == {delivery["delivery_id"] for delivery in received(hub, TAX)}
     clock.now += 60_000
-    hub.clock.run_once()
+    hub.clock_once()
     assert (said(), hub.unsent.listing(hub.names, everything=True), counted(hub)) == ([], [], 0)
 
 
@@ -88,8 +88,28 @@ def test_another_process_looks_on_its_own(tmp_path: Path, clock: MovingClock, sa
     clock.now += LIMIT_MS
     for _ in range(2):
         with opened(tmp_path / "home", clock) as hub:
-            hub.clock.run_once()
+            hub.clock_once()
         assert [alarm["count"] for alarm in said()] == [1]
+
+
+def test_one_process_that_does_everything_says_what_is_left_after_it_sent(
+    hub: Hub, clock: MovingClock, said: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted(hub, TILBURG, address())
+    clock.now += LIMIT_MS
+    hub.run_once()
+    assert said() == [], "it had not been running, and now it has left"
+    accepted(hub, TILBURG, address())
+    clock.now += LIMIT_MS
+    with monkeypatch.context() as patch, pytest.raises(RetryLaterError):
+        patch.setattr(Relay, "_send_batch", down)
+        hub.run_once()
+    assert [alarm["count"] for alarm in said()] == [1]
+
+
+def down(_relay: Relay, _recipient: int) -> int:
+    """Send nothing, as when the brokers do not answer."""
+    raise RetryLaterError("Kafka does not answer")
 
 
 def test_what_waits_for_room_or_is_held_back_is_no_alarm(hub: Hub, tmp_path: Path, clock: MovingClock) -> None:
@@ -129,9 +149,6 @@ def test_the_limit_is_a_setting(tmp_path: Path, clock: MovingClock) -> None:
 def test_nothing_is_given_up_whatever_its_age(hub: Hub, clock: MovingClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Years after its signal was to be erased a delivery still leaves, whole, and its signal goes only then."""
     hub.publish(TILBURG, [some_address(number) for number in range(3)])
-
-    def down(_relay: Relay, _recipient: int) -> int:
-        raise RetryLaterError("Kafka does not answer")
 
     with monkeypatch.context() as patch:
         patch.setattr(Relay, "_send_batch", down)
