@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, bindparam, insert, select
 
 from hub.storage.tables import (
     case_steps,
@@ -87,9 +87,10 @@ class Rows:
             if rows:
                 self._connection.exec_driver_sql(self._inserts.sql[name], rows)
                 rows.clear()
-        for name, value in self.last.items():
-            if name not in self.stored:
-                self._connection.execute(insert(counters).values(name=name, value=value))
-            elif self.stored[name] != value:
-                self._connection.execute(counters.update().where(counters.c.name == name).values(value=value))
+        new = [{"name": name, "value": value} for name, value in self.last.items() if name not in self.stored]
+        moved = [{"counter": name, "to": value} for name, value in self.last.items() if self.stored.get(name, value) != value]
+        if new:
+            self._connection.execute(insert(counters), new)
+        if moved:
+            self._connection.execute(counters.update().where(counters.c.name == bindparam("counter")).values(value=bindparam("to")), moved)
         self.stored = dict(self.last)

@@ -127,6 +127,8 @@ def _p99(values: list[float]) -> float:
 
 def _published(stage: Stage, events: list[Any]) -> tuple[dict[bytes, float], dict[bytes, float]]:
     producer = KafkaProducer(bootstrap_servers=stage.bootstrap, acks="all", linger_ms=0)
+    for code in MUNICIPALITIES:
+        producer.partitions_for(IN + melder(code))
     due: dict[bytes, float] = {}
     acknowledged: dict[bytes, float] = {}
     begin = time.perf_counter() + 1
