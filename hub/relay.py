@@ -89,14 +89,13 @@ class Relay:
 
     def _send_batch(self, recipients: Sequence[int]) -> int:
         """Send the next deliveries of recipients together: one wait for the database and one for the brokers serve them all."""
+        messages: dict[str, list[Message]] = defaultdict(list)
         with self.database.write(beside=True) as connection:
             batch = self._numbered(connection, recipients)
-        if not batch:
-            return 0
-        messages: dict[str, list[Message]] = defaultdict(list)
-        with self.database.read() as connection:
             for name, message in self.envelopes.of(connection, batch):
                 messages[OUT + name].append(message)
+        if not batch:
+            return 0
         self.transport.send_all(messages)
         last = {row.recipient: row.sequence for row in batch}
         with self.database.write(beside=True) as connection:

@@ -16,7 +16,7 @@ from hub.transport.kafkaclient import KafkaOptions
 from tests.contract.transport_suite import Opening, TransportSuite, messages, texts
 from tests.services.kafka.broker import Topics
 
-WAIT_MS, SESSION_MS = 100, 1_500
+WAIT_MS, SESSION_MS = 100, 4_000
 
 
 def no_other(names: Collection[str]) -> AbstractContextManager[frozenset[str]]:
