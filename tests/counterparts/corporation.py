@@ -27,6 +27,11 @@ def fresh_key(path: Path) -> paramiko.PKey:
     return paramiko.PKey.from_path(path)
 
 
+def public(key: paramiko.PKey) -> str:
+    """Return its public half, as settings pin it."""
+    return f"{key.get_name()} {key.get_base64()}"
+
+
 class Corporation:
     """One server: it lets `USER` in with `PASSWORD` or the key that it knows, and can be told to fail."""
 
@@ -51,7 +56,7 @@ class Corporation:
     @property
     def host_key(self) -> str:
         """Its public key, as settings pin it."""
-        return f"{self._key.get_name()} {self._key.get_base64()}"
+        return public(self._key)
 
     def close(self) -> None:
         """Stop."""
