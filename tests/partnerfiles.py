@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from openpyxl import Workbook
 
+from connectors.kit.memory import MemoryGateway
 from connectors.vaste_lasten.settings import Partner, read_partners
+from hub.client import NewSignal, Receipt
 
 PARTNER: Final = "wonen-voorbeeld"
 COLUMNS: Final[dict[str, str]] = {
@@ -31,6 +33,20 @@ ROW: Final[dict[str, str]] = {
 }  # fmt: skip
 """Field -> cell, of an arrear that meets every precondition."""
 HEADER: Final = [*COLUMNS.values()]
+
+
+class Yes(MemoryGateway):
+    """A hub that takes everything of the partner, and notes the ids that it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str | None] = []
+
+    def publish(self, participant: str, signals: Sequence[NewSignal]) -> list[Receipt]:
+        assert participant == PARTNER
+        found = super().publish(participant, signals)
+        self.ids += [signal.id for signal in signals]
+        return found
 
 
 def row(number: int = 1, **changed: str) -> list[str]:

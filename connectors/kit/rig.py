@@ -72,8 +72,8 @@ class World:
     """When it was asked something, each time."""
     outwaited: Callable[[], bool] = lambda: False
     """Whether it grew tired of waiting before the connector did."""
-    leaves: Sequence[Path] = ()
-    """Files and folders that the connector writes for others to read, receipts for example; searched for markers."""
+    leaves: Callable[[], Iterable[Path]] = list
+    """Finds the files and folders that the connector wrote for others to read, receipts for example; searched for markers."""
 
 
 class Rig(ABC):

@@ -44,7 +44,7 @@ class FolderRig(Rig):
     public: Sequence[str] = ()
     """Values that may be seen: codes of municipalities, names of desks."""
     leaves: Sequence[str] = ()
-    """What the connector writes for others beside its state_dir, as paths in the folder."""
+    """What the connector writes for others beside its state_dir, as patterns of paths in the folder: `uit/*.ontvangst.csv`."""
     prepare: Callable[[Path], None] = lambda _: None
     """Puts in the folder what has to be there."""
 
@@ -59,7 +59,8 @@ class FolderRig(Rig):
         return World(
             settings=settings, items=self.items + len(self.deliveries), signals=self.signals, expects=self.expects,
             effects=lambda: self.effects(folder), deliveries=self.deliveries, guards=self.guards,
-            markers=markers_in([*data, *self.secret_values, *self.expects], self.public), leaves=[folder / name for name in self.leaves],
+            markers=markers_in([*data, *self.secret_values, *self.expects], self.public),
+            leaves=lambda: [path for pattern in self.leaves for path in folder.glob(pattern)],
         )  # fmt: skip
 
 

@@ -273,7 +273,7 @@ def _everything(bench: Bench) -> Iterator[tuple[World, str]]:
 
 
 def _left(world: World) -> Iterator[Path]:
-    own = [getattr(world.settings, "state_dir", None), *world.leaves]
+    own = [getattr(world.settings, "state_dir", None), *world.leaves()]
     for path in own:
         if isinstance(path, Path) and path.exists():
             yield from (path, *path.rglob("*"))

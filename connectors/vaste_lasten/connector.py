@@ -1,12 +1,10 @@
-"""Takes the partners' files up, publishes their rows and writes the receipts."""
+"""Takes the partners' files up, publishes their rows and writes the receipts: the I/O of the connector."""
 
 from __future__ import annotations
 
 import fcntl
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -33,6 +31,26 @@ _ENOUGH: Final = 24
 _DOUBLE: Final = Reason("rij-dubbel", None, ROW_REASONS["rij-dubbel"])
 
 
+def ping(settings: VasteLastenSettings) -> None:
+    """Look whether every partner's folder can be read and written in, and whether its server lets this account in.
+
+    Changes nothing.
+
+    Raises:
+        StopError: The settings hold faults, or a folder or server has to be put right; all of them are told.
+        RetryLaterError: A server does not answer.
+    """
+    partners = read_partners(settings.partners)
+    _raise([problem for partner in partners for problem in _problems(partner, partial(_look, partner))])
+
+
+def _look(partner: Partner) -> None:
+    Folder(partner.folder).check()
+    if partner.sftp is not None:
+        with connected(partner.sftp) as remote:
+            remote.look()
+
+
 def run(settings: VasteLastenSettings, gateway: Gateway, track: Track) -> RunReport:
     """Handle every file of every partner that is there; running it again changes nothing.
 
@@ -51,27 +69,22 @@ def run(settings: VasteLastenSettings, gateway: Gateway, track: Track) -> RunRep
     problems: list[HubError] = []
     with _alone(settings.state_dir):
         for partner in partners:
-            desk = Desk(partner, key, gateway, track, report, now=_now, pause=_wait)
-            try:
-                desk.work()
-            except OSError as error:
-                reason = error.strerror or type(error).__name__
-                problems.append(
-                    StopError(f"{partner.participant}: {partner.folder} cannot be used ({reason})", "Check the folder and its rights.")
-                )
-            except ServerError as error:
-                problems.append(error.problem)
-            problems += desk.problems
-    _raise(problems, report)
+            desk = Desk(partner, key, gateway, track, report)
+            problems += [*_problems(partner, desk.work), *desk.problems]
+    _raise(problems, f"\n{report.read} rows were handled")
     return report
 
 
-def _now() -> float:
-    return datetime.now(UTC).timestamp()
-
-
-def _wait(seconds: float) -> None:
-    threading.Event().wait(seconds)
+def _problems(partner: Partner, work: Callable[[], None]) -> list[HubError]:
+    """Do something for one partner, and return what keeps it from being done: that holds up no other partner."""
+    try:
+        work()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        return [StopError(f"{partner.participant}: {partner.folder} cannot be used ({reason})", "Check the folder and its rights.")]
+    except ServerError as error:
+        return [error.problem]
+    return []
 
 
 class Read(NamedTuple):
@@ -86,10 +99,7 @@ class Read(NamedTuple):
 class Desk:
     """Handles the files of one partner."""
 
-    def __init__(
-        self, partner: Partner, key: bytes, gateway: Gateway, track: Track, report: RunReport,
-        *, now: Callable[[], float], pause: Callable[[float], object],
-    ) -> None:  # fmt: skip
+    def __init__(self, partner: Partner, key: bytes, gateway: Gateway, track: Track, report: RunReport) -> None:
         self.partner = partner
         self.folder = Folder(partner.folder)
         self.problems: list[HubError] = []
@@ -97,8 +107,6 @@ class Desk:
         self._gateway = gateway
         self._track = track
         self._report = report
-        self._now = now
-        self._pause = pause
 
     def work(self) -> None:
         """Handle everything that is there. Raises OSError for a folder, ServerError for a server that cannot be used."""
@@ -114,7 +122,7 @@ class Desk:
                     self._handle(taken_now)
 
     def _settle(self) -> None:
-        self._pause(self.partner.settle_seconds)
+        self._gateway.pause(self.partner.settle_seconds)
 
     def _fetched(self, sftp: Sftp) -> None:
         with connected(sftp) as remote:
@@ -142,7 +150,9 @@ class Desk:
     def _may_be_read(self, path: Path) -> bool:
         """Say whether a file is whole, or so old that it will not become so: then it is put aside."""
         try:
-            return is_whole(path, self.partner) or self._now() - last_written(path) >= self.partner.patience_minutes * 60
+            return (
+                is_whole(path, self.partner) or self._gateway.now().timestamp() - last_written(path) >= self.partner.patience_minutes * 60
+            )
         except OSError:
             return True  # it cannot be read: that is told in its receipt
 
@@ -243,9 +253,9 @@ def _alone(state_dir: Path) -> Iterator[None]:
         yield
 
 
-def _raise(problems: Sequence[HubError], report: RunReport) -> None:
-    """Tell of everything that could not be handled."""
+def _raise(problems: Sequence[HubError], done: str = "") -> None:
+    """Tell of everything that could not be handled, in one error."""
     if problems:
         kind = RetryLaterError if all(isinstance(problem, RetryLaterError) for problem in problems) else StopError
         told = "\n".join(problem.message for problem in problems)
-        raise kind(f"{told}\n{report.read} rows were handled", " ".join(dict.fromkeys(problem.hint for problem in problems)))
+        raise kind(f"{told}{done}", " ".join(dict.fromkeys(problem.hint for problem in problems)))

@@ -10,6 +10,7 @@ Every move is a rename inside one file system.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -66,6 +67,13 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def check(self) -> None:
+        """Raise OSError if this account may not read and write in the folder and those inside it that are there."""
+        for path in (self.path, *(inner for name in (BUSY, DONE, ASIDE) if (inner := self.path / name).exists())):
+            os.scandir(path).close()
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def make(self) -> None:
         """Make the folders inside it that are not there. Raises OSError if it is not there itself."""

@@ -99,6 +99,8 @@ def opened(path: Path, partner: Partner) -> Iterator[Table]:
     with ExitStack() as stack:
         try:
             table = _looked_at(_lines_of(path, partner, stack), partner)
+            if not is_whole(path, partner):  # what was cut off of a number is a number too
+                raise RefusedFileError("bestand-onvolledig", rows=table.rows)
         except OSError:
             raise RefusedFileError("bestand-onleesbaar") from None
         yield table

@@ -16,11 +16,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from connectors.kit.memory import MemoryGateway
 from connectors.vaste_lasten import CONNECTOR
 from connectors.vaste_lasten.settings import VasteLastenSettings
 from hub.app import MovingClock, open_hub
 from hub.client import NewSignal, Receipt
 from hub.domain.terms import moment
+from hub.gateway import HubGateway
 from hub.settings import HubSettings
 from hub.telemetry import configure
 from tests.partnerfiles import csv_bytes, row, settings_file, workbook
@@ -51,10 +53,10 @@ class Measured:
     """MiB."""
 
 
-class Nobody:
-    """A gateway that takes everything and does nothing."""
+class Nobody(MemoryGateway):
+    """A hub that takes everything and keeps nothing."""
 
-    def publish(self, _participant: str, signals: Sequence[NewSignal]) -> list[Receipt]:
+    def publish(self, participant: str, signals: Sequence[NewSignal]) -> list[Receipt]:  # noqa: ARG002
         """Say yes to all."""
         return [Receipt(signal.id or "", "x", None, "accepted") for signal in signals]
 
@@ -109,8 +111,9 @@ def _make(folder: Path, suffix: str, municipality: str, size: int) -> None:
 def _measure(folder: Path, size: int, *, with_hub: bool) -> Measured:
     settings = HubSettings(home=folder / "home", rules_dir=ROOT / "rules", schemas_dir=ROOT / "schemas")
     hub = open_hub(settings, clock=MovingClock(moment("2026-11-02T09:00"))) if with_hub else None
+    gateway = HubGateway(hub) if hub is not None else Nobody()
     start = time.perf_counter()
-    report = CONNECTOR.run(VasteLastenSettings(partners=folder / "partners.yaml", state_dir=folder / "state"), hub or Nobody(), _silent)
+    report = CONNECTOR.run(VasteLastenSettings(partners=folder / "partners.yaml", state_dir=folder / "state"), gateway, _silent)
     seconds = time.perf_counter() - start
     if report.accepted != size:
         sys.exit("a row of the benchmark was refused")

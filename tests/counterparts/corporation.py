@@ -27,6 +27,11 @@ def fresh_key(path: Path) -> paramiko.PKey:
     return paramiko.PKey.from_path(path)
 
 
+def public(key: paramiko.PKey) -> str:
+    """Return its public half, as settings pin it."""
+    return f"{key.get_name()} {key.get_base64()}"
+
+
 class Corporation:
     """One server: it lets `USER` in with `PASSWORD` or the key that it knows, and can be told to fail."""
 
@@ -35,43 +40,53 @@ class Corporation:
         self.known: paramiko.PKey | None = None
         self.refuse: set[str] = set()
         """Operations that fail from now on: `open`, `rename`, `list`."""
+        self.silent = False
+        """Whether it takes connections and says nothing."""
+        self.short = 0
+        """How many bytes at the end of a file it does not give, without saying so."""
         self.logins: list[str] = []
         """How somebody tried to come in."""
+        self.port = 0
+        """Where it listens: the same after it was closed and opened again."""
         self._key = host_key
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._transports: list[paramiko.Transport] = []
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._listener.getsockname()[1])
+        self._connections: list[paramiko.Transport | socket.socket] = []
+        self.open()
 
     @property
     def host_key(self) -> str:
         """Its public key, as settings pin it."""
-        return f"{self._key.get_name()} {self._key.get_base64()}"
+        return public(self._key)
+
+    def open(self) -> None:
+        """Listen."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = int(self._listener.getsockname()[1])
+        self._thread = threading.Thread(target=self._serve, args=(self._listener,), daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """Stop."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for transport in self._transports:
-            transport.close()
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
         self._thread.join(10)
 
-    def _serve(self) -> None:
+    def _serve(self, listener: socket.socket) -> None:
         while True:
             try:
-                connection, _ = self._listener.accept()
+                connection, _ = listener.accept()
             except OSError:
                 return
+            if self.silent:
+                self._connections.append(connection)
+                continue
             transport = paramiko.Transport(connection)
             transport.add_server_key(self._key)
             transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _Folder, self)
-            self._transports.append(transport)
+            self._connections.append(transport)
             with suppress(paramiko.SSHException, EOFError):
                 transport.start_server(server=_Door(self))
 
@@ -138,6 +153,7 @@ class _Folder(paramiko.SFTPServerInterface):
         writes = bool(flags & (os.O_WRONLY | os.O_RDWR))
         stream = os.fdopen(os.open(self._real(path), flags, 0o600), "r+b" if writes else "rb")
         handle = _Handle(flags)
+        handle.short = 0 if writes else self._server.short
         handle.readfile = handle.writefile = stream  # type: ignore[attr-defined]
         return handle
 
@@ -159,5 +175,11 @@ class _Folder(paramiko.SFTPServerInterface):
 
 
 class _Handle(paramiko.SFTPHandle):
+    short = 0
+
+    def read(self, offset: int, length: int) -> Any:
+        left = os.fstat(self.readfile.fileno()).st_size - self.short - offset  # type: ignore[attr-defined]
+        return super().read(offset, min(length, left)) if left > 0 else sftp.SFTP_EOF
+
     def stat(self) -> Any:
         return paramiko.SFTPAttributes.from_stat(os.fstat(self.readfile.fileno()))  # type: ignore[attr-defined]

@@ -16,15 +16,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.kit.memory import START
 from connectors.vaste_lasten import CONNECTOR, connector, folder
 from connectors.vaste_lasten.receipt import Draft
 from connectors.vaste_lasten.settings import VasteLastenSettings
 from connectors.vaste_lasten.sftp import Remote
 from hub.client import NewSignal, Receipt, RunReport
 from hub.errors import HubError, RetryLaterError, StopError
-from tests.counterparts.corporation import PASSWORD, USER, Corporation, corporation, fresh_key
+from hub.gateway import HubGateway
+from tests.counterparts.corporation import PASSWORD, USER, Corporation, corporation, fresh_key, public
 from tests.integration.support import DEFERRED, EINDHOVEN, LANDLORD, REFUSED, received
-from tests.partnerfiles import COLUMNS, HEADER, PARTNER, csv_bytes, partner, receipt_rows, receipts, row, settings_file, workbook
+from tests.partnerfiles import COLUMNS, HEADER, Yes, csv_bytes, partner, receipt_rows, receipts, row, settings_file, workbook
 from tests.sample import DEBT
 from tests.strategies import make_bsn
 
@@ -33,21 +35,6 @@ if TYPE_CHECKING:
     from hub.client import Gateway, Item
 
 UTRECHT: Final = "schuldhulp.0344"
-
-
-class Yes:
-    """A gateway that takes everything, and knows an id that it has seen."""
-
-    def __init__(self) -> None:
-        self.ids: list[str | None] = []
-
-    def publish(self, participant: str, signals: Sequence[NewSignal]) -> list[Receipt]:
-        assert participant == PARTNER
-        found = []
-        for signal in signals:
-            found.append(Receipt(signal.id or "", "x", None, "duplicate" if signal.id in self.ids else "accepted"))
-            self.ids.append(signal.id)
-        return found
 
 
 def track(items: Iterable[Item], *, total: int | None, label: str) -> Iterable[Item]:
@@ -60,8 +47,14 @@ def track(items: Iterable[Item], *, total: int | None, label: str) -> Iterable[I
 def run(gateway: Gateway, where: Path, how: Callable[..., Any] = track) -> RunReport:
     """Run the connector with the settings file in a folder."""
     report = CONNECTOR.run(VasteLastenSettings(partners=where / "partners.yaml", state_dir=where / "state"), gateway, how)
-    assert report.read == report.accepted + report.duplicate + report.skipped.total() + report.refused.total()
+    assert report.balanced
     return report
+
+
+@pytest.fixture
+def gateway(hub: Hub) -> HubGateway:
+    """What the connector gets of a real hub."""
+    return HubGateway(hub)
 
 
 @pytest.fixture
@@ -84,13 +77,13 @@ def tree(inbox: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
-def test_a_row_reaches_schuldhulp_and_its_receipt_holds_the_reference_only(hub: Hub, inbox: Path, suffix: str) -> None:
+def test_a_row_reaches_schuldhulp_and_its_receipt_holds_the_reference_only(hub: Hub, gateway: HubGateway, inbox: Path, suffix: str) -> None:
     path = inbox / f"oktober{suffix}"
     if suffix == ".csv":
         path.write_bytes(csv_bytes([row(7, achternaam="Ünal")], encoding="cp1252"))
     else:
         path.write_bytes(workbook([row(7, achternaam="Ünal")]))
-    report = run(hub, inbox.parent)
+    report = run(gateway, inbox.parent)
     assert (report.read, report.accepted) == (1, 1)
     (delivery,) = received(hub, UTRECHT, DEBT)
     assert delivery["data"]["achternaam"] == "Ünal"
@@ -103,11 +96,11 @@ def test_a_row_reaches_schuldhulp_and_its_receipt_holds_the_reference_only(hub: 
     assert list(inbox.glob("*.*")) == []
 
 
-def test_what_is_over_the_agreed_number_waits_and_the_same_file_again_changes_nothing(hub: Hub, inbox: Path) -> None:
+def test_what_is_over_the_agreed_number_waits_and_the_same_file_again_changes_nothing(hub: Hub, gateway: HubGateway, inbox: Path) -> None:
     content = csv_bytes([row(number, gemeentecode="0772") for number in range(60)])
     for _ in range(2):
         (inbox / "oktober.csv").write_bytes(content)
-        report = run(hub, inbox.parent)
+        report = run(gateway, inbox.parent)
         assert report.accepted + report.duplicate == 60
         (receipt,) = receipts(inbox)
         told = receipt_rows(receipt)
@@ -118,11 +111,13 @@ def test_what_is_over_the_agreed_number_waits_and_the_same_file_again_changes_no
     assert report.duplicate == 60
 
 
-def test_the_rules_decide_whether_preconditions_are_met_and_the_connector_whether_they_are_stated(hub: Hub, inbox: Path) -> None:
+def test_the_rules_decide_whether_preconditions_are_met_and_the_connector_whether_they_are_stated(
+    hub: Hub, gateway: HubGateway, inbox: Path
+) -> None:
     rows = [row(1), row(2, herinneringen="0", persoonlijk_contact_gezocht="nee"), row(3, herinneringen=""), row(4, doorgeven_geweigerd="ja"),
             row(1), row(5, gemeentecode="0855")]  # fmt: skip
     (inbox / "a.csv").write_bytes(csv_bytes(rows))
-    report = run(hub, inbox.parent)
+    report = run(gateway, inbox.parent)
     assert (report.read, report.accepted) == (6, 1)
     assert report.skipped == {"voorwaarde-ontbreekt": 1, "rij-dubbel": 1}
     assert report.refused == {"geen-persoonlijk-contact": 1, "niet-aangeboden-door-te-geven": 1, "gemeente-niet-toegestaan": 1}
@@ -136,12 +131,12 @@ def test_the_rules_decide_whether_preconditions_are_met_and_the_connector_whethe
     assert len(received(hub, UTRECHT, DEBT)) == 1
 
 
-def test_a_file_with_bsns_gives_nothing_and_the_others_go_on(hub: Hub, inbox: Path) -> None:
+def test_a_file_with_bsns_gives_nothing_and_the_others_go_on(hub: Hub, gateway: HubGateway, inbox: Path) -> None:
     bsns = [make_bsn(99_990_000 + number) for number in range(20)]
     (inbox / "a.csv").write_bytes(csv_bytes([row(number, klantnummer=bsn) for number, bsn in enumerate(bsns)]))
     (inbox / "b.pdf").write_bytes(b"%PDF")
     (inbox / "c.csv").write_bytes(csv_bytes([row()]))
-    report = run(hub, inbox.parent)
+    report = run(gateway, inbox.parent)
     assert report.skipped == {"bsn-kolom": 20, "soort-onbekend": 1}
     assert report.accepted == 1
     told = {path.parent.name + "/" + path.name[0]: receipt_rows(path) for path in receipts(inbox)}
@@ -152,7 +147,7 @@ def test_a_file_with_bsns_gives_nothing_and_the_others_go_on(hub: Hub, inbox: Pa
     assert len(received(hub, LANDLORD, REFUSED)) == 0
 
 
-def test_nothing_personal_is_in_a_receipt_the_state_or_a_name(hub: Hub, inbox: Path) -> None:
+def test_nothing_personal_is_in_a_receipt_the_state_or_a_name(gateway: HubGateway, inbox: Path) -> None:
     marker = "Kwartelkoning"
     personal = {field: f"{marker}-917" for field in COLUMNS if field not in {"kenmerk", "gemeentecode"}}
     rows = [
@@ -163,11 +158,35 @@ def test_nothing_personal_is_in_a_receipt_the_state_or_a_name(hub: Hub, inbox: P
         row(5, kenmerk=f"{marker} 1")[:-2],
     ]
     (inbox / "a.csv").write_bytes(csv_bytes(rows))
-    run(hub, inbox.parent)
+    run(gateway, inbox.parent)
     (receipt,) = receipts(inbox)
     said = receipt.read_bytes() + receipt.name.encode() + b"".join(path.read_bytes() for path in (inbox.parent / "state").iterdir())
     assert marker.encode() not in said
     assert statuses(receipt) == {"aangenomen": 1, "geweigerd": 4}
+
+
+# --- whether it can work --------------------------------------------------------------------------
+
+
+def pinged(where: Path) -> None:
+    before = tree(where)
+    try:
+        CONNECTOR.ping(VasteLastenSettings(partners=where / "partners.yaml", state_dir=where / "state"))
+    finally:
+        assert tree(where) == before
+        assert not (where / "in" / "bezig").exists()
+
+
+def test_ping_tells_of_every_folder_that_cannot_be_used(tmp_path: Path) -> None:
+    settings_file(tmp_path, partner(tmp_path / "in"), partner(tmp_path / "uit", participant="stroom-voorbeeld"))
+    pinged(tmp_path)
+    (tmp_path / "in").rmdir()
+    (tmp_path / "in").write_bytes(b"")
+    with mock.patch("os.access", lambda path, _mode: path.name != "uit"), pytest.raises(StopError) as caught:
+        CONNECTOR.ping(VasteLastenSettings(partners=tmp_path / "partners.yaml"))
+    assert [line.partition(":")[0] for line in caught.value.message.splitlines()] == ["wonen-voorbeeld", "stroom-voorbeeld"]
+    assert "Not a directory" in caught.value.message
+    assert "Permission denied" in caught.value.message
 
 
 # --- the folder -----------------------------------------------------------------------------------
@@ -203,35 +222,34 @@ def test_what_says_that_it_is_not_whole_is_not_looked_at(inbox: Path, name: str)
 def test_a_file_without_its_end_is_left_until_nobody_wrote_to_it_for_long(inbox: Path, suffix: str) -> None:
     path = inbox / f"a{suffix}"
     whole = csv_bytes([row(1), row(2)]) if suffix == ".csv" else workbook([row(1), row(2)])
+    hour_ago = START.timestamp() - 3600
     path.write_bytes(whole[:-25])
+    os.utime(path, (hour_ago + 1, hour_ago + 1))
     assert run(Yes(), inbox.parent).read == 0
     assert path.exists()
     path.write_bytes(whole)
     assert run(Yes(), inbox.parent).accepted == 2
     path.write_bytes(whole[:-25])
-    os.utime(path, (1, 1))
+    os.utime(path, (hour_ago, hour_ago))
     report = run(Yes(), inbox.parent)
     assert not path.exists()
-    assert report.read == 2 if suffix == ".csv" else report.skipped == {"bestand-onleesbaar": 1}
+    assert report.skipped == ({"bestand-onvolledig": 2} if suffix == ".csv" else {"bestand-onleesbaar": 1})
 
 
 def test_a_file_that_grows_between_two_looks_is_left_and_those_beside_it_are_not(inbox: Path) -> None:
     settings_file(inbox.parent, partner(inbox, settle_seconds=3))
     for name in ("a", "b"):
         (inbox / f"{name}.csv").write_bytes(csv_bytes([row(1)]))
-    waited = []
 
-    def grow(seconds: float) -> None:
-        waited.append(seconds)
-        with (inbox / "a.csv").open("ab") as file:
-            file.write(csv_bytes([row(len(waited) + 1)]).split(b"\r\n", 1)[1])
+    class Growing(Yes):
+        def pause(self, seconds: float) -> None:
+            super().pause(seconds)
+            with (inbox / "a.csv").open("ab") as file:
+                file.write(csv_bytes([row(len(self.pauses) + 1)]).split(b"\r\n", 1)[1])
 
-    with (
-        mock.patch.object(connector, "_wait", grow),
-        mock.patch.object(connector.Desk.__init__, "__kwdefaults__", {"now": connector._now, "pause": grow}),
-    ):
-        assert run(Yes(), inbox.parent).accepted == 1
-    assert set(waited) == {3}
+    gateway = Growing()
+    assert run(gateway, inbox.parent).accepted == 1
+    assert set(gateway.pauses) == {3}
     assert (inbox / "a.csv").exists()
     assert not (inbox / "b.csv").exists()
 
@@ -329,6 +347,7 @@ def handled(content: bytes, suffix: str, **changed: Any) -> None:
     """Let the connector read any bytes; the file is never lost, and every row is in one count and in the receipt."""
     with some_inbox(**changed) as inbox:
         (inbox / f"a{suffix}").write_bytes(content)
+        os.utime(inbox / f"a{suffix}", (0, 0))
         report = run(Yes(), inbox.parent)
         assert report.read > 0 or receipts(inbox)
         (receipt,) = receipts(inbox)
@@ -467,21 +486,22 @@ def settle(where: Path, server: Corporation, **changed: Any) -> None:
 
 
 def test_files_are_fetched_from_the_corporation_and_their_receipts_are_put_back(
-    hub: Hub, tmp_path: Path, served: tuple[Corporation, Path]
+    hub: Hub, gateway: HubGateway, tmp_path: Path, served: tuple[Corporation, Path]
 ) -> None:
     _, remote = served
     (remote / "oktober.csv").write_bytes(csv_bytes([row(1), row(2, herinneringen="")]))
     (remote / "foto.jpg").write_bytes(b"\xff\xd8")
     (remote / "half.csv.part").write_bytes(csv_bytes([row(3)]))
     (remote / "half.csv").write_bytes(csv_bytes([row(3)])[:-9])
-    report = run(hub, tmp_path)
+    os.utime(remote / "half.csv", (gateway.now().timestamp(),) * 2)
+    report = run(gateway, tmp_path)
     assert (report.read, report.accepted, report.skipped) == (3, 1, {"voorwaarde-ontbreekt": 1, "soort-onbekend": 1})
     assert len(received(hub, UTRECHT, DEBT)) == 1
     there = tree(remote)
     assert {"half.csv", "half.csv.part"} == {name for name in there if "/" not in name}
     assert sorted(name.partition("/")[0] for name in there if "/" in name) == ["geweigerd", "geweigerd", "verwerkt", "verwerkt"]
     assert receipts(remote)[1].read_bytes() == receipts(tmp_path / "in")[1].read_bytes()
-    assert run(hub, tmp_path).read == 0
+    assert run(gateway, tmp_path).read == 0
 
 
 def test_the_key_of_this_account_lets_it_in(tmp_path: Path, served: tuple[Corporation, Path]) -> None:
@@ -500,11 +520,24 @@ def stopped(where: Path, kind: type[HubError], expected: str) -> None:
     assert caught.value.__cause__ is None
 
 
+def test_ping_looks_at_the_server_and_its_key(tmp_path: Path, served: tuple[Corporation, Path]) -> None:
+    server, _ = served
+    pinged(tmp_path)
+    settle(tmp_path, server, folder="elders")
+    with pytest.raises(HubError):
+        pinged(tmp_path)
+    settle(tmp_path, server, host_key=public(fresh_key(tmp_path / "other")))
+    with pytest.raises(StopError, match="another key than `host_key`"):
+        pinged(tmp_path)
+    settle(tmp_path, server, port=1)
+    with pytest.raises(RetryLaterError):
+        pinged(tmp_path)
+
+
 def test_a_server_with_another_key_gets_no_password(tmp_path: Path, served: tuple[Corporation, Path]) -> None:
     server, remote = served
     (remote / "a.csv").write_bytes(csv_bytes([row()]))
-    other = fresh_key(tmp_path / "other")
-    settle(tmp_path, server, host_key=f"{other.get_name()} {other.get_base64()}")
+    settle(tmp_path, server, host_key=public(fresh_key(tmp_path / "other")))
     stopped(tmp_path, StopError, "another key than `host_key`")
     assert server.logins == []
     settle(tmp_path, server, host_key="ssh-rsa AAAA")
