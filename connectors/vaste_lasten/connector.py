@@ -114,12 +114,12 @@ class Desk:
         if self.partner.sftp is not None:
             self._fetched(self.partner.sftp)
         for taken in self.folder.busy():
-            self._handle(taken)
+            self._handled(taken)
         self.folder.show_receipts()
         if self.partner.sftp is None:
             for name in settled(self.folder.look, self._settle):
-                if self._may_be_read(self.folder.path / name) and (taken_now := self.folder.take(name)):
-                    self._handle(taken_now)
+                if self._may_be_read(self.folder.path / name) and (path := self.folder.take(name)):
+                    self._handled(path)
 
     def _settle(self) -> None:
         self._gateway.pause(self.partner.settle_seconds)
@@ -144,7 +144,7 @@ class Desk:
         if not self._may_be_read(taken):
             remote.give_back(name)
             taken.unlink()
-        elif handled := self._handle(taken):
+        elif handled := self._handled(taken):
             remote.finish(name, handled)
 
     def _may_be_read(self, path: Path) -> bool:
@@ -157,6 +157,17 @@ class Desk:
             return True  # it cannot be read: that is told in its receipt
 
     # --- one file -------------------------------------------------------------------------
+
+    def _handled(self, taken: Path) -> Handled | None:
+        """Handle a file; what keeps it from being moved or answered holds up no other, and the next run tries again."""
+        try:
+            return self._handle(taken)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            self.problems.append(
+                StopError(f"{taken}: cannot be handled ({reason})", "Check the disk and the rights; nothing of it is lost.")
+            )
+            return None
 
     def _handle(self, taken: Path) -> Handled | None:
         """Answer every row of a file that was taken up, and move it out with its receipt; None if it changed meanwhile."""

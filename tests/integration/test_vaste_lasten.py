@@ -244,6 +244,7 @@ def test_a_file_that_grows_between_two_looks_is_left_and_those_beside_it_are_not
     class Growing(Yes):
         def pause(self, seconds: float) -> None:
             super().pause(seconds)
+            assert len(self.pauses) < 20, "it waits for a file that goes on growing"
             with (inbox / "a.csv").open("ab") as file:
                 file.write(csv_bytes([row(len(self.pauses) + 1)]).split(b"\r\n", 1)[1])
 
@@ -328,6 +329,24 @@ def test_a_file_that_this_account_may_not_read_is_put_aside(inbox: Path) -> None
     with mock.patch("connectors.vaste_lasten.reading._raw_lines", side_effect=PermissionError):
         assert run(Yes(), inbox.parent).skipped == {"bestand-onleesbaar": 1}
     assert [path.parent.name for path in receipts(inbox)] == ["geweigerd"]
+
+
+def test_a_file_that_cannot_be_moved_holds_up_no_other(inbox: Path) -> None:
+    for number, name in enumerate(("a", "b")):
+        (inbox / f"{name}.csv").write_bytes(csv_bytes([row(number)]))
+    move, gateway = folder._move, Yes()
+
+    def stuck(source: Path, target: Path) -> None:
+        if target.parent.name == "verwerkt" and target.name.startswith("a."):
+            raise OSError(28, "No space left on device")
+        move(source, target)
+
+    with mock.patch.object(folder, "_move", stuck), pytest.raises(StopError, match="No space left"):
+        run(gateway, inbox.parent)
+    assert [path.name[0] for path in receipts(inbox)] == ["b"]
+    run(gateway, inbox.parent)
+    assert [path.name[0] for path in receipts(inbox)] == ["a", "b"]
+    assert len(gateway.ids) == 2
 
 
 # --- whatever a file holds ------------------------------------------------------------------------
