@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
 import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import paramiko
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from paramiko import common, sftp
 
+SPAWN: Final = multiprocessing.get_context("spawn")
 USER: Final = "signaalhub"
 PASSWORD: Final = "een-verzonnen-wachtwoord"  # noqa: S105  (of nobody)
 
@@ -99,6 +103,35 @@ def corporation(folder: Path, keys: Path) -> Iterator[Corporation]:
         yield server
     finally:
         server.close()
+
+
+class Address(NamedTuple):
+    """Where a server in a process of its own listens, and its public key."""
+
+    port: int
+    host_key: str
+
+
+@contextmanager
+def corporation_apart(folder: Path, keys: Path) -> Iterator[Address]:
+    """Run one in a process of its own, so that this one can fork."""
+    ours, theirs = SPAWN.Pipe()
+    process = SPAWN.Process(target=_stand, args=(folder, keys, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield Address(*ours.recv())
+    finally:
+        ours.close()
+        process.join(10)
+
+
+def _stand(folder: Path, keys: Path, pipe: Connection) -> None:
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())  # a client that is killed is no news
+    with corporation(folder, keys) as server:
+        pipe.send((server.port, server.host_key))
+        with suppress(EOFError):
+            pipe.recv()
 
 
 class _Door(paramiko.ServerInterface):
