@@ -47,7 +47,7 @@ class Corporation:
         self.silent = False
         """Whether it takes connections and says nothing."""
         self.short = 0
-        """How many bytes at the end of a file it does not give, without saying so."""
+        """How many bytes at the end of a file it does not give, without saying so; below zero, how many more it gives."""
         self.logins: list[str] = []
         """How somebody tried to come in."""
         self.port = 0
@@ -212,7 +212,9 @@ class _Handle(paramiko.SFTPHandle):
 
     def read(self, offset: int, length: int) -> Any:
         left = os.fstat(self.readfile.fileno()).st_size - self.short - offset  # type: ignore[attr-defined]
-        return super().read(offset, min(length, left)) if left > 0 else sftp.SFTP_EOF
+        if left <= 0:
+            return sftp.SFTP_EOF
+        return super().read(offset, min(length, left)) or b"\n" * min(length, left)
 
     def stat(self) -> Any:
         return paramiko.SFTPAttributes.from_stat(os.fstat(self.readfile.fileno()))  # type: ignore[attr-defined]
