@@ -6,6 +6,7 @@ import base64
 import binascii
 import os
 import stat
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,7 +158,11 @@ def _answering(where: str) -> Iterator[None]:
         raise ServerError(
             StopError(f"{where}: the account may not do all that is needed", "It must read, rename and write in `folder`.")
         ) from None
-    except (paramiko.SSHException, OSError, EOFError) as error:
+    except UnicodeDecodeError:
+        raise ServerError(
+            StopError(f"{where}: the name of a file is not UTF-8, so `folder` cannot be looked into", "Ask the partner to rename it.")
+        ) from None
+    except (paramiko.SSHException, paramiko.SFTPError, OSError, EOFError, ValueError, struct.error) as error:
         what = f"{where}: the server does not answer as it should ({type(error).__name__})"
         raise ServerError(RetryLaterError(what, "Run again later.")) from None
 

@@ -171,7 +171,8 @@ class _Folder(paramiko.SFTPServerInterface):
 
     def list_folder(self, path: str) -> Any:
         return self._done("list", lambda: [
-            paramiko.SFTPAttributes.from_stat(entry.stat(follow_symlinks=False), entry.name) for entry in os.scandir(self._real(path))
+            paramiko.SFTPAttributes.from_stat(entry.stat(follow_symlinks=False), os.fsencode(entry.name))  # type: ignore[arg-type]
+            for entry in os.scandir(self._real(path))
         ])  # fmt: skip
 
     def stat(self, path: str) -> Any:

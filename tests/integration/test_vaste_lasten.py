@@ -7,6 +7,7 @@ import io
 import os
 import resource
 import stat
+import struct
 import tempfile
 import zipfile
 from collections import Counter
@@ -19,7 +20,7 @@ from unittest import mock
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paramiko import SFTPAttributes, SFTPClient
+from paramiko import SFTPAttributes, SFTPClient, SFTPError
 
 from connectors.kit.memory import START
 from connectors.vaste_lasten import CONNECTOR, connector, folder, reading, spreadsheet
@@ -689,6 +690,17 @@ def test_a_server_that_gives_less_or_more_of_a_file_than_it_says_gives_nothing(t
     stopped(tmp_path, RetryLaterError, "does not answer as it should")
     server.short = 0
     assert run(Yes(), tmp_path).accepted == 2_000
+
+
+def test_a_server_that_cannot_be_understood_holds_up_no_other_partner(tmp_path: Path, served: tuple[Corporation, Path]) -> None:
+    _, remote = served
+    latin = os.fsencode(remote) + b"/caf\xe9.csv"
+    Path(os.fsdecode(latin)).write_bytes(csv_bytes([row()]))
+    stopped(tmp_path, StopError, "the name of a file is not UTF-8")
+    Path(os.fsdecode(latin)).unlink()
+    for rubbish in (SFTPError("Garbage packet"), struct.error(), ValueError("999990019")):
+        with mock.patch.object(SFTPClient, "listdir_attr", side_effect=rubbish):
+            stopped(tmp_path, RetryLaterError, "does not answer as it should")
 
 
 @pytest.mark.parametrize("name", ["../a.csv", "/etc/a.csv", "..", "a\n.csv", "a\udc80.csv", "a\0.csv", "é" * 101 + ".csv", "x/../../a.csv"])
