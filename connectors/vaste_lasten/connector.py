@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from connectors.kit.ids import id_key, letters
 from connectors.vaste_lasten.folder import Folder, Handled, changed, last_written, settled
-from connectors.vaste_lasten.reading import RefusedFileError, Table, is_whole, opened
+from connectors.vaste_lasten.reading import Table, is_whole, opened
 from connectors.vaste_lasten.receipt import REFUSED, Answer, Draft
 from connectors.vaste_lasten.settings import Partner, VasteLastenSettings, read_partners
 from connectors.vaste_lasten.sftp import Remote, ServerError, connected
-from connectors.vaste_lasten.translate import ROW_REASONS, Layout, Reason, Refusal, Row, translate
+from connectors.vaste_lasten.translate import ROW_REASONS, Layout, Reason, Refusal, RefusedFileError, Row, translate
 from hub.client import Gateway, NewSignal, RunReport, Track
 from hub.errors import HubError, RetryLaterError, StopError
 
@@ -116,7 +116,9 @@ class Desk:
         for taken in self.folder.busy():
             self._handled(taken)
         self.folder.show_receipts()
-        if self.partner.sftp is None:
+        if self.partner.sftp is not None:
+            self.folder.forget()  # all of it lies on the partner's server again
+        else:
             for name in settled(self.folder.look, self._settle):
                 if self._may_be_read(self.folder.path / name) and (path := self.folder.take(name)):
                     self._handled(path)
@@ -184,7 +186,9 @@ class Desk:
                 draft.add([Answer.refused(None, "", [error.reason])])
             if changed(taken) != before:
                 self.problems.append(
-                    RetryLaterError(f"{taken}: was written to while it was read", "Run again; what was done is not repeated.")
+                    RetryLaterError(
+                        f"{self.partner.participant}: a file was written to while it was read", "Run again; what was done is not repeated."
+                    )
                 )
                 return None
             draft.finish()

@@ -3,7 +3,9 @@
     <folder>/            here the partner puts its files
     <folder>/bezig/      taken up: the partner cannot change it any more, and a killed run finds it again
     <folder>/verwerkt/   handled, each with its receipt
-    <folder>/geweigerd/  refused as a whole, each with a receipt that says why; nothing is ever deleted
+    <folder>/geweigerd/  refused as a whole, each with a receipt that says why
+
+What a partner put there itself is never deleted; what was fetched from its server is, once it lies there with its receipt.
 
 Every move is a rename inside one file system.
 """
@@ -70,15 +72,26 @@ class Folder:
 
     def check(self) -> None:
         """Raise OSError if this account may not read and write in the folder and those inside it that are there."""
-        for path in (self.path, *(inner for name in (BUSY, DONE, ASIDE) if (inner := self.path / name).exists())):
+        for path in (self.path, *(inner for inner in self._inner if inner.exists())):
             os.scandir(path).close()
             if not os.access(path, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        self._no_links()
 
     def make(self) -> None:
-        """Make the folders inside it that are not there. Raises OSError if it is not there itself."""
-        for name in (BUSY, DONE, ASIDE):
-            (self.path / name).mkdir(exist_ok=True)
+        """Make the folders inside it that are not there. Raises OSError if it is not there itself, or if one of them is a link."""
+        for inner in self._inner:
+            inner.mkdir(exist_ok=True)
+        self._no_links()
+
+    @property
+    def _inner(self) -> tuple[Path, ...]:
+        return self.path / BUSY, self.path / DONE, self.path / ASIDE
+
+    def _no_links(self) -> None:
+        """Keep the partner, who may write here, from having this account write elsewhere."""
+        if any(inner.is_symlink() for inner in self._inner):
+            raise NotADirectoryError(errno.ENOTDIR, "a folder in it is a link")
 
     def look(self) -> Looks:
         """Return the deliveries that are here now. Links and folders are none."""
@@ -91,18 +104,18 @@ class Folder:
 
     def busy(self) -> list[Path]:
         """Return what an earlier run took up and did not finish."""
-        return sorted(path for path in (self.path / BUSY).iterdir() if is_looked_at(path.name) and stat.S_ISREG(path.lstat().st_mode))
+        return sorted(path for path in (self.path / BUSY).iterdir() if is_looked_at(path.name) and _is_file(path))
 
     def take(self, name: str) -> Path | None:
-        """Take a file up; None if one with its name is still being handled, or if it is gone."""
+        """Take a file up; None if one with its name is still being handled, if it is gone, or if it became a link meanwhile."""
         path = self.path / BUSY / name
-        if path.exists():
+        if os.path.lexists(path):
             return None
         try:
             _move(self.path / name, path)
         except FileNotFoundError:
             return None
-        return path
+        return path if _is_file(path) else None
 
     def arrived(self, part: Path, name: str) -> Path:
         """Take up a file that was fetched under another name; it takes the place of the same one fetched before a crash."""
@@ -111,11 +124,11 @@ class Folder:
         return path
 
     def handled(self, taken: Path, mark: str) -> Handled | None:
-        """Return where a file with this name and content went earlier, if it was handled to its end."""
+        """Return where a file with this name and content went earlier, if it was handled to its end. It may be gone since."""
         for to in (DONE, ASIDE):
             kept = self.path / to / _kept(taken.name, mark)
             receipt = kept.with_name(f"{kept.name}{RECEIPT}")
-            if kept.exists() and receipt.exists():
+            if receipt.exists():
                 return Handled(kept, receipt)
         return None
 
@@ -135,15 +148,25 @@ class Folder:
         for draft in (self.path / DONE).glob(f".*{RECEIPT}.part"):
             name = draft.name.removeprefix(".").removesuffix(f"{RECEIPT}.part")
             out = [folder for folder in (DONE, ASIDE) if (self.path / folder / name).exists()]
-            if out:
+            if out and _is_file(draft):
                 self._show(draft, self.path / out[0] / f"{name}{RECEIPT}")
             else:
                 draft.unlink()
+
+    def forget(self) -> None:
+        """Let go of every file that was moved out, and of what was not fetched to its end; receipts stay."""
+        out = [path for to in (DONE, ASIDE) for path in (self.path / to).iterdir() if not path.name.endswith(RECEIPT)]
+        for path in (*out, *self.path.glob(".*.part")):
+            path.unlink()
 
     @staticmethod
     def _show(draft: Path, receipt: Path) -> Path:
         _move(draft, receipt)
         return receipt
+
+
+def _is_file(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode)
 
 
 def changed(path: Path) -> tuple[int, ...]:

@@ -8,51 +8,34 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
-import warnings
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
-from openpyxl import load_workbook
-
 from connectors.vaste_lasten.bsn import Tally, could_be_bsn, is_bsn_name
 from connectors.vaste_lasten.settings import Partner
+from connectors.vaste_lasten.spreadsheet import spool
 from connectors.vaste_lasten.translate import (
-    FILE_REASONS,
     MAX_BYTES,
+    MAX_COLUMNS,
+    MAX_LINES,
     MAX_ROWS,
-    FileCode,
     Layout,
-    Reason,
+    RefusedFileError,
     Row,
     missing_columns,
-    spreadsheet_text,
     whole,
 )
 
 MAX_LINE: Final = 64 * 1024
-MAX_SHEET_ROWS: Final = 1_048_576
-"""As many as a sheet of Excel has."""
-MAX_COLUMNS: Final = 256
 TEXTS: Final = frozenset({".csv", ".txt"})
 SHEETS: Final = frozenset({".xlsx"})
 _BOM: Final = b"\xef\xbb\xbf"
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
-
-
-class RefusedFileError(Exception):
-    """A file is refused as a whole; `rows` says how many it has, as far as they were counted."""
-
-    def __init__(self, code: FileCode, names: Sequence[str] = (), rows: int = 0) -> None:
-        super().__init__(code)
-        self.rows = rows
-        text = FILE_REASONS[code]
-        self.reason = Reason(code, None, f"{text} Het gaat om: {', '.join(names)}." if names else text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +95,9 @@ def _lines_of(path: Path, partner: Partner, stack: ExitStack) -> Lines:
         return _Text.of(path, partner)
     if suffix not in SHEETS:
         raise RefusedFileError("soort-onbekend")
-    spool = stack.enter_context(_nameless())
-    _spool(path, partner, spool)
-    return _Spooled(spool)
+    into = stack.enter_context(_nameless())
+    spool(path, partner, into)
+    return _Spooled(into)
 
 
 def _looked_at(lines: Lines, partner: Partner) -> Table:
@@ -211,7 +194,11 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         if file.read(3) != _BOM:
             file.seek(0)
+        lines = 0
         while line := file.readline(MAX_LINE + 1):
+            lines += 1
+            if lines > MAX_LINES:
+                raise RefusedFileError("bestand-te-groot")
             whole = line
             while len(line) > MAX_LINE and not line.endswith(b"\n"):
                 line = file.readline(MAX_LINE + 1)
@@ -261,33 +248,3 @@ class _Spooled:
 def _nameless() -> IO[str]:
     """Return a file without a name: a crash leaves nothing of it."""
     return tempfile.TemporaryFile("w+", encoding="utf-8", newline="")
-
-
-def _spool(path: Path, partner: Partner, spool: IO[str]) -> None:
-    """Write the first sheet of a spreadsheet as text: reading one takes much longer than reading text."""
-    writer = csv.writer(spool)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # some of them hold the value of a cell
-            for number, cells in enumerate(_sheet(path), 1):
-                texts = [spreadsheet_text(value, partner) for value in cells]
-                if any(texts):
-                    writer.writerow([number, *texts])
-    except RefusedFileError:
-        raise
-    except Exception:  # noqa: BLE001  (a damaged archive can make the library raise anything, and its texts hold what they like)
-        raise RefusedFileError("bestand-onleesbaar") from None
-
-
-def _sheet(path: Path) -> Iterator[Sequence[object]]:
-    """Yield the rows of the first sheet; one that would not end, or not fit on the disk, is refused."""
-    with zipfile.ZipFile(path) as archive:
-        if sum(part.file_size for part in archive.infolist()) > MAX_BYTES:
-            raise RefusedFileError("bestand-te-groot")
-    book = load_workbook(path, read_only=True, data_only=True)
-    try:
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # what a file says of its size need not be so
-        yield from islice(sheet.iter_rows(values_only=True), MAX_SHEET_ROWS)
-    finally:
-        book.close()

@@ -63,7 +63,8 @@ class Draft:
         self.done: Counter[tuple[str, str]] = Counter()
         """Status and first reason of the rows that have their answer already -> how many."""
         self._last = 0
-        self._file: IO[bytes] = path.open("r+b" if path.exists() else "w+b")
+        # The partner may write in this folder: a link that it put there would have another file of this account written over.
+        self._file: IO[bytes] = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+b")
         self._file.seek(self._resume())
         self._file.truncate()
 

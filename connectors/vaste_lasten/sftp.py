@@ -6,10 +6,11 @@ import base64
 import binascii
 import os
 import stat
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import IO, TYPE_CHECKING, Final, NoReturn
 
 import paramiko
 
@@ -73,11 +74,17 @@ class Remote:
                 self._client.rename(self._path(BUSY, name), self._path(name))
 
     def fetch(self, name: str, folder: Folder) -> Path:
-        """Fetch a file that was taken up: under a name that nobody looks at, renamed when all of it is there."""
+        """Fetch a file that was taken up: under a name that nobody looks at, renamed when all of it is there.
+
+        Only this account may read it.
+        """
         part = folder.path / f".{name}.part"
-        with _answering(self._where), part.open("wb") as file:
+        with _answering(self._where), _private(part) as file:
             found = self._client.stat(self._path(BUSY, name))
-            self._client.getfo(self._path(BUSY, name), file, max_concurrent_prefetch_requests=64)
+            expected = min(found.st_size or 0, MAX_BYTES)
+            size = self._client.getfo(self._path(BUSY, name), file, callback=_no_more_than(expected), max_concurrent_prefetch_requests=64)
+            if size != expected:  # an end that came early is no end
+                raise EOFError
             file.flush()
             os.fsync(file.fileno())
         if found.st_mtime is not None:
@@ -151,9 +158,29 @@ def _answering(where: str) -> Iterator[None]:
         raise ServerError(
             StopError(f"{where}: the account may not do all that is needed", "It must read, rename and write in `folder`.")
         ) from None
-    except (paramiko.SSHException, OSError, EOFError) as error:
+    except UnicodeDecodeError:
+        raise ServerError(
+            StopError(f"{where}: the name of a file is not UTF-8, so `folder` cannot be looked into", "Ask the partner to rename it.")
+        ) from None
+    except (paramiko.SSHException, paramiko.SFTPError, OSError, EOFError, ValueError, struct.error) as error:
         what = f"{where}: the server does not answer as it should ({type(error).__name__})"
         raise ServerError(RetryLaterError(what, "Run again later.")) from None
+
+
+def _private(path: Path) -> IO[bytes]:
+    """Open a file anew for this account only."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def _no_more_than(size: int) -> Callable[[int, int], None]:
+    """Return what ends a transfer that goes on after so many bytes."""
+
+    def look(transferred: int, _total: int) -> None:
+        if transferred > size:
+            raise EOFError
+
+    return look
 
 
 class _OtherKeyError(Exception):

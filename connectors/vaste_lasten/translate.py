@@ -20,6 +20,9 @@ TYPE: Final = "nl.wgs.achterstand-gesignaleerd.v1"
 MAX_ROWS: Final = 50_000
 MAX_BYTES: Final = 256 * 2**20
 MAX_CELL: Final = 32_767
+MAX_COLUMNS: Final = 256
+MAX_LINES: Final = 1_048_576
+"""As many as a sheet of Excel has; blank ones count."""
 
 PRECONDITIONS: Final = (
     "persoonlijk_contact_gezocht",
@@ -96,6 +99,16 @@ class Reason(NamedTuple):
     code: str
     field: str | None
     text: str
+
+
+class RefusedFileError(Exception):
+    """A file is refused as a whole; `rows` says how many it has, as far as they were counted."""
+
+    def __init__(self, code: FileCode, names: Sequence[str] = (), rows: int = 0) -> None:
+        super().__init__(code)
+        self.rows = rows
+        text = FILE_REASONS[code]
+        self.reason = Reason(code, None, f"{text} Het gaat om: {', '.join(names)}." if names else text)
 
 
 @dataclass(frozen=True, slots=True)

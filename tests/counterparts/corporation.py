@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
 import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import paramiko
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from paramiko import common, sftp
 
+SPAWN: Final = multiprocessing.get_context("spawn")
 USER: Final = "signaalhub"
 PASSWORD: Final = "een-verzonnen-wachtwoord"  # noqa: S105  (of nobody)
 
@@ -43,7 +47,7 @@ class Corporation:
         self.silent = False
         """Whether it takes connections and says nothing."""
         self.short = 0
-        """How many bytes at the end of a file it does not give, without saying so."""
+        """How many bytes at the end of a file it does not give, without saying so; below zero, how many more it gives."""
         self.logins: list[str] = []
         """How somebody tried to come in."""
         self.port = 0
@@ -101,6 +105,35 @@ def corporation(folder: Path, keys: Path) -> Iterator[Corporation]:
         server.close()
 
 
+class Address(NamedTuple):
+    """Where a server in a process of its own listens, and its public key."""
+
+    port: int
+    host_key: str
+
+
+@contextmanager
+def corporation_apart(folder: Path, keys: Path) -> Iterator[Address]:
+    """Run one in a process of its own, so that this one can fork."""
+    ours, theirs = SPAWN.Pipe()
+    process = SPAWN.Process(target=_stand, args=(folder, keys, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield Address(*ours.recv())
+    finally:
+        ours.close()
+        process.join(10)
+
+
+def _stand(folder: Path, keys: Path, pipe: Connection) -> None:
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())  # a client that is killed is no news
+    with corporation(folder, keys) as server:
+        pipe.send((server.port, server.host_key))
+        with suppress(EOFError):
+            pipe.recv()
+
+
 class _Door(paramiko.ServerInterface):
     def __init__(self, server: Corporation) -> None:
         self._server = server
@@ -138,7 +171,8 @@ class _Folder(paramiko.SFTPServerInterface):
 
     def list_folder(self, path: str) -> Any:
         return self._done("list", lambda: [
-            paramiko.SFTPAttributes.from_stat(entry.stat(follow_symlinks=False), entry.name) for entry in os.scandir(self._real(path))
+            paramiko.SFTPAttributes.from_stat(entry.stat(follow_symlinks=False), os.fsencode(entry.name))  # type: ignore[arg-type]
+            for entry in os.scandir(self._real(path))
         ])  # fmt: skip
 
     def stat(self, path: str) -> Any:
@@ -179,7 +213,9 @@ class _Handle(paramiko.SFTPHandle):
 
     def read(self, offset: int, length: int) -> Any:
         left = os.fstat(self.readfile.fileno()).st_size - self.short - offset  # type: ignore[attr-defined]
-        return super().read(offset, min(length, left)) if left > 0 else sftp.SFTP_EOF
+        if left <= 0:
+            return sftp.SFTP_EOF
+        return super().read(offset, min(length, left)) or b"\n" * min(length, left)
 
     def stat(self) -> Any:
         return paramiko.SFTPAttributes.from_stat(os.fstat(self.readfile.fileno()))  # type: ignore[attr-defined]

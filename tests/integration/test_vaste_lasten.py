@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
+import resource
+import stat
+import struct
 import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,9 +20,11 @@ from unittest import mock
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paramiko import SFTPAttributes, SFTPClient, SFTPError
 
 from connectors.kit.memory import START
-from connectors.vaste_lasten import CONNECTOR, connector, folder
+from connectors.vaste_lasten import CONNECTOR, connector, folder, reading, spreadsheet
+from connectors.vaste_lasten.folder import Folder
 from connectors.vaste_lasten.receipt import Draft
 from connectors.vaste_lasten.settings import VasteLastenSettings
 from connectors.vaste_lasten.sftp import Remote
@@ -168,13 +175,13 @@ def test_nothing_personal_is_in_a_receipt_the_state_or_a_name(gateway: HubGatewa
 # --- whether it can work --------------------------------------------------------------------------
 
 
-def pinged(where: Path) -> None:
+def pinged(where: Path, *, made: bool = False) -> None:
     before = tree(where)
     try:
         CONNECTOR.ping(VasteLastenSettings(partners=where / "partners.yaml", state_dir=where / "state"))
     finally:
         assert tree(where) == before
-        assert not (where / "in" / "bezig").exists()
+        assert (where / "in" / "bezig").exists() == made
 
 
 def test_ping_tells_of_every_folder_that_cannot_be_used(tmp_path: Path) -> None:
@@ -279,8 +286,9 @@ def test_a_file_that_is_written_to_while_it_is_read_is_read_again(inbox: Path) -
         writer.close()
 
     gateway = Yes()
-    with pytest.raises(RetryLaterError, match="was written to"):
+    with pytest.raises(RetryLaterError, match="was written to") as caught:
         run(gateway, inbox.parent, late)
+    assert "a.csv" not in caught.value.message, "a partner may call a file after a person"
     run(gateway, inbox.parent)
     assert len(set(gateway.ids)) == 2
     (receipt,) = receipts(inbox)
@@ -300,6 +308,50 @@ def test_links_and_folders_are_no_deliveries_and_odd_names_are_kept_plainly(inbo
     assert receipt.name.isascii()
     assert receipt.name.isprintable()
     assert len(receipt.name) < 130
+
+
+def test_a_link_that_a_partner_puts_where_a_receipt_is_made_is_not_written_through(inbox: Path) -> None:
+    class Linking(Yes):
+        def pause(self, seconds: float) -> None:
+            super().pause(seconds)
+            draft.symlink_to(other)
+
+    (inbox / "a.csv").write_bytes(csv_bytes([row()]))
+    run(Yes(), inbox.parent)
+    (receipt,) = receipts(inbox)  # now its partner knows how the receipt of the same file will be called
+    draft, other, told = receipt.with_name(f".{receipt.name}.part"), inbox.parent / "ander bestand", receipt.read_bytes()
+    other.write_bytes(b"blijft")
+    (inbox / "a.csv").write_bytes(csv_bytes([row()]))
+    with pytest.raises(StopError, match="cannot be used"):
+        run(Linking(), inbox.parent)
+    draft.unlink()
+    assert run(Yes(), inbox.parent).accepted == 1
+    assert other.read_bytes() == b"blijft"
+    assert receipt.read_bytes() == told
+    assert not receipt.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["bezig", "verwerkt", "geweigerd"])
+def test_a_folder_that_a_partner_replaced_by_a_link_is_not_used(inbox: Path, name: str) -> None:
+    elsewhere = inbox.parent / "elders"
+    elsewhere.mkdir()
+    (inbox / name).symlink_to(elsewhere)
+    (inbox / "a.csv").write_bytes(csv_bytes([row()]))
+    for work in (lambda: run(Yes(), inbox.parent), lambda: pinged(inbox.parent, made=True)):
+        with pytest.raises(StopError, match="a folder in it is a link"):
+            work()
+    assert list(elsewhere.iterdir()) == []
+    assert (inbox / "a.csv").exists()
+
+
+def test_a_file_that_became_a_link_between_look_and_take_is_not_read(inbox: Path) -> None:
+    (inbox.parent / "geheim.csv").write_bytes(csv_bytes([row()]))
+    watched = Folder(inbox)
+    watched.make()
+    (inbox / "a.csv").symlink_to(inbox.parent / "geheim.csv")
+    assert watched.take("a.csv") is None
+    assert watched.busy() == []
+    assert watched.take("a.csv") is None
 
 
 def test_a_partner_whose_folder_is_not_there_holds_up_no_other(tmp_path: Path) -> None:
@@ -347,6 +399,45 @@ def test_a_file_that_cannot_be_moved_holds_up_no_other(inbox: Path) -> None:
     run(gateway, inbox.parent)
     assert [path.name[0] for path in receipts(inbox)] == ["a", "b"]
     assert len(gateway.ids) == 2
+
+
+def rezipped(book: bytes, part: str, old: bytes, new: bytes) -> bytes:
+    """Return a spreadsheet with something else in one of its parts."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(book)) as archive, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as to:
+        for name in archive.namelist():
+            content = archive.read(name)
+            assert name != part or old in content
+            to.writestr(name, content.replace(old, new, 1) if name == part else content)
+    return made.getvalue()
+
+
+SHEET: Final = "xl/worksheets/sheet1.xml"
+
+
+def test_a_spreadsheet_that_unpacks_to_more_than_fits_is_refused_and_the_next_is_not(inbox: Path) -> None:
+    small = rezipped(workbook([row(1)]), SHEET, b"</sheetData>", b"<x/>" * 2_000_000 + b"</sheetData>")
+    assert len(small) < 20_000
+    (inbox / "a.xlsx").write_bytes(small)
+    (inbox / "b.xlsx").write_bytes(workbook([row(2)]))
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with mock.patch.object(spreadsheet, "ROOM", 64 * 2**20):
+        report = run(Yes(), inbox.parent)
+    assert report.skipped == {"bestand-te-groot": 1}
+    assert report.accepted == 1
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+def test_a_long_text_that_stands_in_many_cells_does_not_fill_the_disk(inbox: Path) -> None:
+    (inbox / "a.xlsx").write_bytes(workbook([row()] * 1_000))
+    with mock.patch.object(spreadsheet, "MAX_BYTES", 100_000), mock.patch.object(spreadsheet, "_unpacks_to", lambda _: 0):
+        assert run(Yes(), inbox.parent).skipped == {"bestand-te-groot": 1}
+
+
+def test_a_text_of_line_breaks_ends_somewhere(inbox: Path) -> None:
+    (inbox / "a.csv").write_bytes(csv_bytes([row()]) + b"\n" * 60)
+    with mock.patch.object(reading, "MAX_LINES", 50):
+        assert run(Yes(), inbox.parent).skipped == {"bestand-te-groot": 1}
 
 
 # --- whatever a file holds ------------------------------------------------------------------------
@@ -586,6 +677,61 @@ def test_what_keeps_the_server_out_is_told_and_holds_up_no_other_partner(tmp_pat
     (tmp_path / "ander" / "a.pdf").write_bytes(b"%PDF")
     stopped(tmp_path, RetryLaterError, "1 rows were handled")
     assert len(receipts(tmp_path / "ander")) == 1
+
+
+def test_what_was_fetched_is_for_this_account_only_and_is_let_go_once_the_partner_has_its_receipt(
+    tmp_path: Path, served: tuple[Corporation, Path]
+) -> None:
+    server, remote = served
+    (remote / "a.csv").write_bytes(csv_bytes([row()]))
+    (remote / "b.pdf").write_bytes(b"%PDF")
+    with mock.patch.object(Remote, "finish", side_effect=PowerCutError), pytest.raises(PowerCutError):
+        run(Yes(), tmp_path)
+    (kept,) = (path for path in (tmp_path / "in" / "verwerkt").iterdir() if path.suffix == ".csv" and "ontvangst" not in path.name)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    server.short = 1
+    (remote / "c.csv").write_bytes(csv_bytes([row()]))
+    stopped(tmp_path, RetryLaterError, "does not answer as it should")
+    server.short = 0
+    run(Yes(), tmp_path)
+    assert [name for name in tree(tmp_path / "in") if "ontvangst" not in name] == []
+    assert len(tree(tmp_path / "in")) == 3
+    assert len([name for name in tree(remote) if "ontvangst" not in name]) == 3
+
+
+def test_a_server_that_gives_less_or_more_of_a_file_than_it_says_gives_nothing(tmp_path: Path, served: tuple[Corporation, Path]) -> None:
+    server, remote = served
+    content = csv_bytes([row(number) for number in range(2_000)])
+    (remote / "a.csv").write_bytes(content)
+    server.short = len(content) - len(csv_bytes([row(number) for number in range(1_000)]))  # at the end of a row
+    stopped(tmp_path, RetryLaterError, "does not answer as it should")
+    server.short = -1
+    stopped(tmp_path, RetryLaterError, "does not answer as it should")
+    server.short = 0
+    assert run(Yes(), tmp_path).accepted == 2_000
+
+
+def test_a_server_that_cannot_be_understood_holds_up_no_other_partner(tmp_path: Path, served: tuple[Corporation, Path]) -> None:
+    _, remote = served
+    latin = os.fsencode(remote) + b"/caf\xe9.csv"
+    Path(os.fsdecode(latin)).write_bytes(csv_bytes([row()]))
+    stopped(tmp_path, StopError, "the name of a file is not UTF-8")
+    Path(os.fsdecode(latin)).unlink()
+    for rubbish in (SFTPError("Garbage packet"), struct.error(), ValueError("999990019")):
+        with mock.patch.object(SFTPClient, "listdir_attr", side_effect=rubbish):
+            stopped(tmp_path, RetryLaterError, "does not answer as it should")
+
+
+@pytest.mark.parametrize("name", ["../a.csv", "/etc/a.csv", "..", "a\n.csv", "a\udc80.csv", "a\0.csv", "é" * 101 + ".csv", "x/../../a.csv"])
+def test_a_name_that_is_no_plain_name_is_not_looked_at(name: str) -> None:
+    entry = SFTPAttributes()
+    entry.filename, entry.st_mode, entry.st_size = name, stat.S_IFREG | 0o600, 5
+    good = SFTPAttributes()
+    good.filename, good.st_mode, good.st_size = "a.csv", stat.S_IFREG | 0o600, 5
+    link = SFTPAttributes()
+    link.filename, link.st_mode, link.st_size = "b.csv", stat.S_IFLNK | 0o600, 5
+    client = mock.Mock(spec=SFTPClient, listdir_attr=lambda _: [entry, good, link])
+    assert list(Remote(client, "uit", "ergens").look()) == ["a.csv"]
 
 
 @pytest.mark.parametrize("step", ["fetch", "finish"])

@@ -1,7 +1,8 @@
 """Killing the vaste-lasten connector at random rows of a partner's file.
 
-Two homes get the same file and the same key. In one the connector works undisturbed; in the other it is killed over
-and over. Afterwards the receipts must be the same bytes, and the hub must hold exactly the rows that they say.
+Two homes get the same file and the same key, in a folder or from the partner's SFTP server. In one the connector works
+undisturbed; in the other it is killed over and over. Afterwards the receipts must be the same bytes, and the hub must
+hold exactly the rows that they say.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import random
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
+from paramiko import SFTPClient
 from sqlalchemy import func, select
 
 from connectors.kit.ids import KEY_FILE, id_key
@@ -23,6 +26,7 @@ from connectors.vaste_lasten import CONNECTOR, connector
 from connectors.vaste_lasten.reading import opened
 from connectors.vaste_lasten.receipt import ACCEPTED, QUEUED, REFUSED, Answer, Draft
 from connectors.vaste_lasten.settings import VasteLastenSettings, read_partners
+from connectors.vaste_lasten.sftp import Remote
 from connectors.vaste_lasten.translate import Arrear, translate
 from hub import app
 from hub.app import Hub, MovingClock, open_hub
@@ -32,7 +36,8 @@ from hub.domain import terms
 from hub.gateway import HubGateway
 from hub.settings import HubSettings
 from hub.storage.tables import Outcome, decisions, rejections, signals
-from tests.partnerfiles import PARTNER, csv_bytes, receipt_rows, receipts, row, settings_file
+from tests.counterparts.corporation import PASSWORD, USER, Address, corporation_apart
+from tests.partnerfiles import PARTNER, csv_bytes, partner, receipt_rows, receipts, row, settings_file
 from tests.sample import DEBT
 
 if TYPE_CHECKING:
@@ -41,6 +46,10 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 NOW: Final = terms.moment("2026-11-02T09:00")
 KINDS: Final = ("at a row", "after the hub stored a batch", "in the middle of an answer")
+FETCHED: Final = "at a request while the file is fetched"
+GIVEN: Final = "at a request while the receipt is put back"
+_A_REQUEST: Final = 32_768
+"""The bytes that a request carries."""
 
 
 def rows(count: int, chance: random.Random) -> Iterator[list[str]]:
@@ -65,11 +74,18 @@ def rows(count: int, chance: random.Random) -> Iterator[list[str]]:
 class World:
     """A home with a hub, a partner's folder and a connector."""
 
-    def __init__(self, folder: Path, content: bytes, loaded: Any) -> None:
+    def __init__(self, folder: Path, content: bytes, loaded: Any, server: Address | None) -> None:
         self.folder = folder
         folder.mkdir()
+        described = partner(folder / "in")
         self.inbox = folder / "in"
-        self.settings = VasteLastenSettings(partners=settings_file(folder), state_dir=folder / "state")
+        """Where the partner sees its files."""
+        if server is not None:
+            self.inbox = folder / "uit"
+            self.inbox.mkdir()
+            described["sftp"] = {"host": "127.0.0.1", "port": server.port, "host_key": server.host_key, "user": USER, "password": PASSWORD,
+                                 "folder": f"{folder.name}/uit"}  # fmt: skip
+        self.settings = VasteLastenSettings(partners=settings_file(folder, described), state_dir=folder / "state")
         (self.inbox / "oktober.csv").write_bytes(content)
         self._loaded = loaded
 
@@ -83,7 +99,12 @@ class World:
         hub = self.open()
         try:
             knife = Knife(hub, kind, at)
-            with mock.patch.object(Draft, "add", lambda draft, answers: knife.add(draft, answers)):  # noqa: PLW0108  (a bound method gets no draft)
+            with (
+                mock.patch.object(Draft, "add", lambda draft, answers: knife.add(draft, answers)),  # noqa: PLW0108  (a bound method gets no draft)
+                mock.patch.object(Remote, "fetch", knife.counting(FETCHED, Remote.fetch)),
+                mock.patch.object(Remote, "finish", knife.counting(GIVEN, Remote.finish)),
+                mock.patch.object(SFTPClient, "_async_request", knife.asking(vars(SFTPClient)["_async_request"])),
+            ):
                 return CONNECTOR.run(self.settings, knife, knife.track)
         finally:
             hub.close()
@@ -111,6 +132,8 @@ class Knife(HubGateway):
         self._kind = kind
         self._at = at
         self._rows = 0
+        self._doing = ""
+        self._requests = 0
         self._add = Draft.add
 
     def track(self, items: Iterable[Item], *, total: int | None, label: str) -> Iterator[Item]:
@@ -135,6 +158,28 @@ class Knife(HubGateway):
             self._stab(KINDS[2])
         self._add(draft, told)
 
+    def counting(self, kind: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        """Return this work, in which requests to the server are counted."""
+
+        def counted(*arguments: Any) -> Any:
+            self._doing, self._requests = kind, 0
+            found = work(*arguments)
+            self._doing = ""
+            return found
+
+        return counted
+
+    def asking(self, ask: Callable[..., Any]) -> Callable[..., Any]:
+        """Return how the server is asked something."""
+
+        def asked(*arguments: Any) -> Any:
+            self._requests += 1
+            if self._doing == self._kind and self._requests == self._at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return ask(*arguments)
+
+        return asked
+
     def _stab(self, kind: str) -> None:
         if kind == self._kind and self._rows >= self._at:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -145,28 +190,50 @@ def hub_settings(folder: Path) -> HubSettings:
     return HubSettings(home=folder / "home", rules_dir=ROOT / "rules", schemas_dir=ROOT / "schemas")
 
 
-def prove(folder: Path, *, count: int, kills: int, seed: int, batch: int = connector.BATCH_SIZE) -> Counter[str]:
-    """Kill the connector so many times at random rows, and hold the books against those of an undisturbed run. Returns the figures."""
+def prove(folder: Path, *, count: int, kills: int, seed: int, batch: int = connector.BATCH_SIZE, remote: bool = False) -> Counter[str]:
+    """Kill the connector so many times, and hold the books against those of an undisturbed run. Returns the figures.
+
+    In a folder it is killed at random rows. When the file lies on a server, a third of the kills are there; a third at random
+    requests before the first row, and a third after the last.
+    """
     chance = random.Random(seed)
     content = csv_bytes(rows(count, chance))
     loaded = app.load_files(hub_settings(folder))
-    calm, hunted = World(folder / "calm", content, loaded), World(folder / "hunted", content, loaded)
-    with mock.patch.object(connector, "BATCH_SIZE", batch):
+    with corporation_apart(folder, folder) if remote else nullcontext() as server, mock.patch.object(connector, "BATCH_SIZE", batch):
+        calm, hunted = (World(folder / name, content, loaded, server) for name in ("calm", "hunted"))
         first = calm.run()
         hunted.settings.state_dir.mkdir()
         shutil.copy(calm.settings.state_dir / KEY_FILE, hunted.settings.state_dir / KEY_FILE)
         figures: Counter[str] = Counter()
-        for at in sorted(chance.randrange(1, count + 1) for _ in range(kills)):
-            kind = chance.choice(KINDS) if at <= count - batch else KINDS[0]  # the last batch may hold nothing to publish
+        third = kills // 3 if remote else 0
+        (receipt,) = receipts(calm.inbox)
+        for kind, at in [
+            *_at_requests(FETCHED, third, len(content), chance),
+            *_at_rows(kills - 2 * third, count, batch, chance),
+            *_at_requests(GIVEN, third, receipt.stat().st_size, chance),
+        ]:
             assert hunted.killed(kind, at), "the connector came to its end before it was killed"
             figures[f"killed {kind}"] += 1
         last = hunted.run()
-    assert first.read == last.read == count
-    for report in (first, last):
-        assert report.balanced
-    assert first.skipped == last.skipped
-    assert first.refused == last.refused
+    assert first.read == count
+    assert first.balanced
+    assert last.balanced
+    if remote:
+        assert last.read == 0, "rows that have their answer are read again"
+    else:
+        assert (last.read, last.skipped, last.refused) == (first.read, first.skipped, first.refused)
     return figures + equal_books(calm, hunted, content)
+
+
+def _at_rows(kills: int, count: int, batch: int, chance: random.Random) -> Iterator[tuple[str, int]]:
+    for at in sorted(chance.randrange(1, count + 1) for _ in range(kills)):
+        yield chance.choice(KINDS) if at <= count - batch else KINDS[0], at  # the last batch may hold nothing to publish
+
+
+def _at_requests(kind: str, kills: int, size: int, chance: random.Random) -> Iterator[tuple[str, int]]:
+    """Yield requests of which there are as many as carry this size, and some to open, to close and to look."""
+    for _ in range(kills):
+        yield kind, chance.randrange(1, size // _A_REQUEST + 5)
 
 
 def equal_books(calm: World, hunted: World, content: bytes) -> Counter[str]:
@@ -206,13 +273,13 @@ def equal_books(calm: World, hunted: World, content: bytes) -> Counter[str]:
 
 def expected_ids(world: World, hub: Hub, statuses: dict[int, str]) -> list[bytes]:
     """Return the ids of the signals that the hub must hold: one for each row that was not refused."""
-    (partner,) = read_partners(world.settings.partners)
+    (described,) = read_partners(world.settings.partners)
     publisher = hub.rulebooks.current.ruleset.participants.find(PARTNER)
     assert publisher is not None
     key = id_key(world.settings.state_dir)
     (kept,) = (path for path in (world.inbox / "verwerkt").iterdir() if not path.name.endswith(".ontvangst.csv"))
     found = []
-    with opened(kept, partner) as table:
+    with opened(kept, described) as table:
         for one in table:
             outcome = translate(one, table.layout)
             if statuses[one.number] in {ACCEPTED, QUEUED}:

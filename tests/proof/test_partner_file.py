@@ -1,4 +1,4 @@
-"""The long crash proof of the vaste-lasten connector: 30 kills at random rows of a file of 50,000; the seed is printed."""
+"""The long crash proof of the vaste-lasten connector: 30 kills on a file of 50,000 rows, in a folder and over SFTP; the seed is printed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ ROWS = 50_000
 
 
 @pytest.mark.proof
-def test_no_row_is_lost_or_doubled_by_killing_the_connector_at_random_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("remote", [False, True], ids=["in a folder", "over SFTP"])
+def test_no_row_is_lost_or_doubled_by_killing_the_connector(tmp_path: Path, remote: bool) -> None:  # noqa: FBT001
     seed = random.SystemRandom().randrange(2**32)
     print(f"\nseed {seed}")
-    figures = prove(tmp_path, count=ROWS, kills=KILLS, seed=seed)
+    figures = prove(tmp_path, count=ROWS, kills=KILLS, seed=seed, remote=remote)
     print(f"  {dict(sorted(figures.items()))}")
     assert sum(count for what, count in figures.items() if what.startswith("killed ")) == KILLS
     assert figures["rows"] == ROWS

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.vaste_lasten.bsn import Tally, could_be_bsn, is_bsn_name
-from connectors.vaste_lasten.reading import RefusedFileError, is_whole, opened
+from connectors.vaste_lasten.reading import is_whole, opened
 from connectors.vaste_lasten.receipt import ACCEPTED, QUEUED, REFUSED, Answer, Draft
 from connectors.vaste_lasten.settings import Columns, Partner, VasteLastenSettings, read_partners
 from connectors.vaste_lasten.translate import (
@@ -26,6 +26,7 @@ from connectors.vaste_lasten.translate import (
     Layout,
     Reason,
     Refusal,
+    RefusedFileError,
     Row,
     RowCode,
     cents,
