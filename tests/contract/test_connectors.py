@@ -8,6 +8,7 @@ import pytest
 
 from connectors.brp.rig import RIG as BRP
 from connectors.kit.testing import conformance
+from connectors.werk_en_inkomen.rig import RIG as WERK_EN_INKOMEN
 from hub.plugins import connectors, module_of
 
 FOLDER = Path(__file__).parents[2] / "connectors"
@@ -16,6 +17,7 @@ NAMES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir() and path.
 HOSTILE = "hostile"
 
 TestBrp = conformance(BRP)
+TestWerkEnInkomen = conformance(WERK_EN_INKOMEN)
 
 
 def test_each_connector_is_tested_here() -> None:
