@@ -1,43 +1,39 @@
 """The demonstration: some months of sample traffic under a moving clock, in a temporary home.
 
-Everything goes through the surface that agencies use: a connector reads an agency's file, signals
-are published and delivered, answers come back. People, firms and settings are invented.
+Everything goes through the surface that agencies use: connectors read an agency's file or table, signals are published
+and delivered, answers come back. People, firms and settings are invented.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hub.app import MovingClock, open_hub
 from hub.cases import counts
-from hub.client import NewSignal, Receipt, RunReport
-from hub.demo import memory
+from hub.client import NewSignal, Receipt
+from hub.demo import formats, memory
+from hub.demo.formats import DEBT, ZAANSTAD
 from hub.demo.story import Story
 from hub.domain.terms import moment
 from hub.explain import find
 from hub.files import packaged_folder
-from hub.gateway import HubGateway
-from hub.plugins import connector_named
 from hub.quotas import stands
 from hub.settings import HubSettings
 
 if TYPE_CHECKING:
     from hub.app import Hub
-    from hub.client import Item
 
-ANSWER: Final = "nl.awir.adressignaal-verwerkt.v1"
-DEBT: Final = "nl.wgs.achterstand-gesignaleerd.v1"
 EINDHOVEN, UTRECHT = "0772", "0344"
 _SHOWN: Final = (
     "toeslagen", "burgerzaken.0855", f"schuldhulp.{EINDHOVEN}", f"schuldhulp.{UTRECHT}", "wonen-voorbeeld", "cjib",
-    f"werk-en-inkomen.{UTRECHT}", f"buurtteam.{UTRECHT}", f"handhaving.{UTRECHT}",
+    f"werk-en-inkomen.{UTRECHT}", f"buurtteam.{UTRECHT}", f"handhaving.{UTRECHT}", f"werk-en-inkomen.{ZAANSTAD}",
+    f"buurtteam.{ZAANSTAD}", f"handhaving.{ZAANSTAD}",
 )  # fmt: skip
 _NAMES: Final = ("Aydin", "Bakker", "Çelik", "Dijkgraaf", "El Idrissi", "Fransen", "Groot", "Haïdara", "Ibáñez", "Jansen")
 _COLUMNS: Final = ("achternaam", "voorletters", "postcode", "huisnummer", "bedrag_cent", "maanden")
@@ -60,7 +56,8 @@ class Demo:
         return receipts
 
     def at(self, when: str) -> None:
-        """Move the clock to a Dutch moment and let the hub do what is due."""
+        """Let what is ready leave, move the clock to a Dutch moment, and let the hub do what is due."""
+        self.hub.run_once()
         self.clock.now = moment(when)
         self.hub.run_once()
 
@@ -87,9 +84,11 @@ def play() -> Story:
     """Play the demonstration and return its story. Leaves nothing behind."""
     with tempfile.TemporaryDirectory(prefix="signaalhub-demo-") as folder, _opened(Path(folder)) as demo:
         with demo.story.timed():
-            reported = _spookbewoning(demo)
+            reported = formats.persons(demo)
+            formats.partner_file(demo)
             _vaste_lasten(demo)
             _refusal(demo)
+            formats.benefit_table(demo)
             _next_month(demo)
             asked = memory.benefit(demo)
             memory.broken(demo)
@@ -112,34 +111,15 @@ def _opened(home: Path) -> Iterator[Demo]:
 # --- the flows ----------------------------------------------------------------------------
 
 
-def _spookbewoning(demo: Demo) -> Receipt:
-    """Read persoonslijsten, publish, answer. Returns the receipt of one of the signals."""
-    connector = connector_named("brp")
-    kept = _Keeping(demo)
-    with as_file(files("hub.demo") / "persoonslijsten.csv") as file:
-        settings = connector.settings(file=file, state_dir=demo.home / "brp")
-        report: RunReport = connector.run(settings, kept, _no_bar)
-    received = demo.received("toeslagen")
-    demo.at("2026-10-07T14:30")
-    for delivery in received[:2]:
-        demo.answer("toeslagen", ANSWER, delivery, resultaat="VERWERKT", verwerkt_op="2026-10-07")
-    answers = [d for d in demo.received("burgerzaken.0855") if d["type"] == ANSWER]
-    skipped = sum(report.skipped.values())
-    demo.story.tells("Wie staat ingeschreven maar woont er niet? (Tilburg, oktober)", [
-        f"{report.read} persoonslijsten: {report.accepted} signalen naar Toeslagen en naar niemand anders, {skipped} overgeslagen",
-        f"Tilburg ziet {len(answers)} keer {answers[0]['data']['resultaat']}: geen gevolg, geen bedrag",
-    ])  # fmt: skip
-    return kept.receipts[0]
-
-
 def _vaste_lasten(demo: Demo) -> None:
     demo.at("2026-11-03T10:00")
+    before = len([d for d in demo.received(f"schuldhulp.{UTRECHT}") if d["type"] == DEBT])
     eindhoven = demo.publish("wonen-voorbeeld", [_debt(row, EINDHOVEN) for row in _partner_rows(60)])
     utrecht = demo.publish("wonen-voorbeeld", [_debt(row, UTRECHT) for row in _partner_rows(60)])
-    demo.clock.now = moment("2026-11-12T16:20")
+    demo.at("2026-11-12T16:20")
     crisis = demo.publish("wonen-voorbeeld", [_debt(next(_partner_rows(1)), EINDHOVEN, crisis=True)])
     here = [d for d in demo.received(f"schuldhulp.{EINDHOVEN}") if d["type"] == DEBT]
-    there = [d for d in demo.received(f"schuldhulp.{UTRECHT}") if d["type"] == DEBT]
+    there = [d for d in demo.received(f"schuldhulp.{UTRECHT}") if d["type"] == DEBT][before:]
     demo.story.tells("Een woningcorporatie meldt huurachterstanden (november)", [
         f"Eindhoven, hoogstens 50 per maand: {len(eindhoven)} gemeld, {len(here) - len(crisis)} geleverd, {_waiting(demo)} wachten; "
         f"{len(crisis)} crisis gaat toch door",
@@ -180,21 +160,6 @@ def _finish(demo: Demo, asked: str) -> None:
     story.cases = counts(demo.hub)
 
 
-class _Keeping(HubGateway):
-    """A gateway that keeps the receipts."""
-
-    def __init__(self, demo: Demo) -> None:
-        super().__init__(demo.hub)
-        self.demo = demo
-        self.receipts: list[Receipt] = []
-
-    def publish(self, participant: str, signals: Sequence[NewSignal]) -> list[Receipt]:
-        """Publish, count and keep."""
-        found = self.demo.publish(participant, signals)
-        self.receipts += found
-        return found
-
-
 def _waiting(demo: Demo) -> int:
     return sum(row["waiting"] for row in stands(demo.hub))
 
@@ -219,7 +184,3 @@ def _debt(row: dict[str, str], municipality: str, *, crisis: bool = False, **cha
         "betrokkene_geinformeerd": "JA", "contactrol": "incasso",
     }  # fmt: skip
     return NewSignal(type=DEBT, data=data | changed)
-
-
-def _no_bar(items: Iterable[Item], *, total: int | None, label: str) -> Iterable[Item]:  # noqa: ARG001
-    return items

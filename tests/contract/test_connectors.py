@@ -9,6 +9,7 @@ import pytest
 from connectors.brp.rig import RIG as BRP
 from connectors.kit.testing import conformance
 from connectors.vaste_lasten.rig import RIG as VASTE_LASTEN
+from connectors.werk_en_inkomen.rig import RIG as WERK_EN_INKOMEN
 from hub.plugins import connectors, module_of
 
 FOLDER = Path(__file__).parents[2] / "connectors"
@@ -18,6 +19,7 @@ HOSTILE = "hostile"
 
 TestBrp = conformance(BRP)
 TestVasteLasten = conformance(VASTE_LASTEN)
+TestWerkEnInkomen = conformance(WERK_EN_INKOMEN)
 
 
 def test_each_connector_is_tested_here() -> None:

@@ -592,6 +592,26 @@ def test_the_demo_tells_people_a_story_without_a_terminal(cli: Cli, tmp_path: Pa
     assert all(len(line) <= 100 for line in ran.out.splitlines())
 
 
+def test_the_demo_goes_from_agency_format_to_agency_format_and_shows_what_was_refused(cli: Cli) -> None:
+    told = {line.strip(): number for number, line in enumerate(ok(cli.bare("demo")).out.splitlines())}
+    said = [
+        "D_2;▇▇;;▇▇;0855;▇▇;▇▇;089999;▇▇;;",
+        "uit  burgerzaken.0855     2 keer VERWERKT terug: geen gevolg, geen bedrag",
+        "K-2042;1.284,50;ja;ja;▇▇;▇▇;▇▇;▇▇;▇▇;▇▇;▇▇;▇▇;▇▇",
+        "uit  ontvangstbewijs      aangenomen: K-2041, K-2044",
+        "niet ontvangstbewijs      geweigerd: K-2042 niet-aangeboden-door-te-geven",
+        "geweigerd: K-2043 voorwaarde-ontbreekt:persoonlijk_contact_gezocht",
+        "PW-2041;VOORGENOMEN;KORTING;2026-12-14;▇▇",
+        "uit  signaalhub_guard     Mag PW-2041 nu? Net gemeld: nee (pauze-loopt)",
+        "Reactietijd voorbij: ja",
+        "Het buurtteam drukt op pauze: nee (pauze-loopt)",
+        "Werk en Inkomen heft de pauze op: ja",
+        "niet signaalhub_outbox    geweigerd: PW-2042 niet-vooraf",
+    ]
+    assert [line for line in said if line not in told] == []
+    assert [told[line] for line in said] == sorted(told[line] for line in said)
+
+
 # --- the clock ----------------------------------------------------------------------------
 
 
