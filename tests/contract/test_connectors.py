@@ -8,6 +8,7 @@ import pytest
 
 from connectors.brp.rig import RIG as BRP
 from connectors.kit.testing import conformance
+from connectors.toeslagen.rig import RIG as TOESLAGEN
 from hub.plugins import connectors, module_of
 
 FOLDER = Path(__file__).parents[2] / "connectors"
@@ -16,6 +17,7 @@ NAMES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir() and path.
 HOSTILE = "hostile"
 
 TestBrp = conformance(BRP)
+TestToeslagen = conformance(TOESLAGEN)
 
 
 def test_each_connector_is_tested_here() -> None:
