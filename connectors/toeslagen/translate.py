@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, Final, Literal
 
 from connectors.kit.flow import Skipped
+from connectors.kit.ids import spelled
 from hub.client import Delivery, NewSignal
 
 RECIPIENT: Final = "toeslagen"
@@ -113,9 +114,9 @@ def reply(kind: Kind, said: Mapping[str, Any]) -> Reply | Skipped:
     signals = []
     if result is not None:
         data = {"resultaat": result, "verwerkt_op": since}
-        signals.append(NewSignal(type=PROCESSED, data=data, id=f"toeslagen-{result}-{name}", cause=name))
+        signals.append(NewSignal(type=PROCESSED, data=data, id=f"toeslagen-{result}-{spelled(name)}", cause=name))
     if confirmation is not None:
-        signals.append(NewSignal(type=CONFIRMED, data={"resultaat": confirmation}, id=f"toeslagen-bevestigd-{name}", cause=name))
+        signals.append(NewSignal(type=CONFIRMED, data={"resultaat": confirmation}, id=f"toeslagen-bevestigd-{spelled(name)}", cause=name))
     return Reply(tuple(signals), final=status not in OPEN)
 
 

@@ -29,6 +29,7 @@ from connectors.toeslagen.translate import (
     message,
     reply,
 )
+from hub.domain.formats import holds_bsn
 
 CANARY = "merkteken-7041"
 ROOT = Path(__file__).parents[2]
@@ -133,6 +134,13 @@ def test_the_same_answer_has_the_same_ids_and_another_one_others() -> None:
     assert isinstance(other, Reply)
     assert first == again
     assert len({signal.id for found in (first, other) for signal in found.signals}) == 3
+
+
+def test_no_id_holds_digits_that_could_be_those_of_a_person() -> None:
+    found = reply("CORRECTIE", said("AANGEPAST") | {"kenmerk": "0b6e3c52-91d4-4f3a-8c1e-a999990019bf"})
+    assert isinstance(found, Reply)
+    assert not any(holds_bsn(signal.id or "") for signal in found.signals)
+    assert max(len(signal.id or "") for signal in found.signals) <= 64
 
 
 def test_every_result_is_one_of_the_contract() -> None:
