@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from connectors.brp.rig import RIG as BRP
+from connectors.cjib.rig import RIG as CJIB
 from connectors.kit.testing import conformance
 from connectors.toeslagen.rig import RIG as TOESLAGEN
 from hub.plugins import connectors, module_of
@@ -17,6 +18,7 @@ NAMES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir() and path.
 HOSTILE = "hostile"
 
 TestBrp = conformance(BRP)
+TestCjib = conformance(CJIB)
 TestToeslagen = conformance(TOESLAGEN)
 
 
