@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from connectors.kit.ids import spelled
 from hub.client import Delivery, Gateway, Mailbox, NewSignal, RunReport
 
 BATCH: Final = 500
@@ -99,7 +100,7 @@ def _answer(gateway: Gateway, report: RunReport, delivery: Delivery, outcome: Ta
     if not isinstance(outcome, Taken) or not outcome.answers:
         return
     signals = [
-        replace(answer, cause=answer.cause or delivery.delivery_id, id=answer.id or f"antwoord-{number}-{delivery.delivery_id}")
+        replace(answer, cause=answer.cause or delivery.delivery_id, id=answer.id or f"antwoord-{number}-{spelled(delivery.delivery_id)}")
         for number, answer in enumerate(outcome.answers, 1)
     ]
     for receipt in gateway.publish(delivery.recipient, signals):

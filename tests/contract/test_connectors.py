@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from connectors.brp.rig import RIG as BRP
+from connectors.cjib.rig import RIG as CJIB
 from connectors.kit.testing import conformance
+from connectors.toeslagen.rig import RIG as TOESLAGEN
 from connectors.vaste_lasten.rig import RIG as VASTE_LASTEN
 from connectors.werk_en_inkomen.rig import RIG as WERK_EN_INKOMEN
 from hub.plugins import connectors, module_of
@@ -20,6 +22,8 @@ HOSTILE = "hostile"
 TestBrp = conformance(BRP)
 TestVasteLasten = conformance(VASTE_LASTEN)
 TestWerkEnInkomen = conformance(WERK_EN_INKOMEN)
+TestCjib = conformance(CJIB)
+TestToeslagen = conformance(TOESLAGEN)
 
 
 def test_each_connector_is_tested_here() -> None:

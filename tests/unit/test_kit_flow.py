@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 
 from connectors.kit.files import INCOMPLETE, rows
 from connectors.kit.flow import Known, Outgoing, Refused, Skipped, Taken, publish_all, take_all
-from connectors.kit.ids import KEY_FILE, id_key, identified, pseudonym
+from connectors.kit.ids import KEY_FILE, id_key, identified, pseudonym, spelled
 from connectors.kit.memory import MemoryGateway
 from connectors.kit.rigs import delivery
 from hub.client import NewSignal, Receipt, RunReport
+from hub.domain.formats import holds_bsn
 from hub.errors import RetryLaterError, StopError
 
 TYPE = "nl.voorbeeld.melding.v1"
@@ -56,10 +58,21 @@ def test_what_happened_to_a_delivery_is_counted_and_answered() -> None:
     assert (report.read, report.delivered, report.duplicate, report.skipped, report.refused) == (4, 1, 1, {"x": 1}, {"http-422": 1})
     assert (report.answers, report.balanced) == ({"accepted": 2}, True)
     assert [(who, signal.id, signal.cause) for who, signal in hub.published] == [
-        ("a", "antwoord-1-delivery-1", "delivery-1"),
+        ("a", "antwoord-1-delivery-h", "delivery-1"),
         ("a", "eigen", "iets"),
     ]
     assert hub.places == {("a", "lezer"): 4}
+
+
+def test_the_id_of_an_answer_holds_no_digits_of_the_delivery_that_could_be_those_of_a_person() -> None:
+    name = "0b6e3c52-91d4-4f3a-8c1e-a999990019bf"
+    hub = MemoryGateway([replace(delivery(1, "a", TYPE, {}), delivery_id=name)])
+    with hub.mailbox("a", "lezer") as mailbox:
+        take_all(hub, mailbox, RunReport(), lambda _: Taken([NewSignal(type=TYPE, data={})]))
+    ((_, signal),) = hub.published
+    assert signal.cause == name
+    assert signal.id == f"antwoord-1-{spelled(name)}"
+    assert not holds_bsn(signal.id)
 
 
 def test_what_came_before_a_failure_is_done_and_the_rest_comes_again() -> None:
