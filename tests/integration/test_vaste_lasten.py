@@ -705,8 +705,9 @@ def test_a_server_that_gives_less_or_more_of_a_file_than_it_says_gives_nothing(t
     (remote / "a.csv").write_bytes(content)
     server.short = len(content) - len(csv_bytes([row(number) for number in range(1_000)]))  # at the end of a row
     stopped(tmp_path, RetryLaterError, "does not answer as it should")
-    server.short = -1
+    server.short = -(2**22)
     stopped(tmp_path, RetryLaterError, "does not answer as it should")
+    assert (tmp_path / "in" / ".a.csv.part").stat().st_size < len(content) + 2**16, "it does not go on for ever"
     server.short = 0
     assert run(Yes(), tmp_path).accepted == 2_000
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.vaste_lasten.bsn import Tally, could_be_bsn, is_bsn_name
@@ -507,6 +507,7 @@ def test_no_cell_of_a_receipt_is_a_formula(tmp_path: Path, start: str) -> None:
     assert told["kenmerk"] == f"'{start}HYPERLINK(1)"
 
 
+@settings(deadline=None)  # it waits for the disk
 @given(st.integers(min_value=0), st.binary(max_size=12).filter(lambda rubbish: b"\n" not in rubbish))
 def test_a_draft_that_was_cut_off_anywhere_goes_on_where_it_is_whole(cut: int, rubbish: bytes) -> None:
     answers = [Answer(number, f"H-{number}", QUEUED if number % 2 else REFUSED, ("a", "b"), "Zin.") for number in range(2, 12)]
