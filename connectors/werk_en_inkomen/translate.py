@@ -108,7 +108,7 @@ def _unfit(message: Message, row: Mapping[str, Any], known: Measure | None) -> s
 def _signal(message: Message, data: Mapping[str, Any], row: Mapping[str, Any], known: Measure | None) -> NewSignal:
     # The id follows from the key of the row, which is random and stays there: every run on every machine gives the same.
     id_ = f"wi-{letters(str(row['sleutel']).encode(), (), ID_LETTERS)}"
-    earlier = known.signal_id if known is not None and known.gemeentecode == row["gemeentecode"] else None
+    earlier = known.signal_id if known is not None else None  # what a fact names in vain, the hub leaves out
     if message is Message.ANNOUNCED:
         return NewSignal(type=ANNOUNCED, data=data, id=id_, replaces=earlier)
     return NewSignal(type=CARRIED_OUT if message is Message.CARRIED_OUT else WITHDRAWN, data=data, id=id_, cause=earlier)

@@ -243,19 +243,32 @@ def test_an_older_answer_never_replaces_a_newer_one(town: Town) -> None:
 
 
 def test_an_answer_that_was_asked_before_a_correction_is_not_written(town: Town) -> None:
+    def corrected_by_a_run_that_did_not_live_to_ask() -> None:
+        town.benefits.correct("PW-1", JAN, date(2026, 11, 23))
+        with pytest.raises(RetryLaterError):
+            run(town.url, MemoryGateway(step=away))
+
+    def away(step: str) -> None:
+        if step == "may":
+            raise RetryLaterError("the hub does not answer")
+
     class Slow(MemoryGateway):
         def may(self, participant: str, correlation: str, guard: str) -> GuardAnswer:  # noqa: ARG002
-            if not self.pauses:
-                self.pauses.append(0)
-                town.benefits.correct("PW-1", JAN, date(2026, 11, 23))
-                CONNECTOR.run(WerkEnInkomenSettings(database_url=SecretStr(town.url)), town_hub, no_bar)
+            corrected_by_a_run_that_did_not_live_to_ask()
             return GuardAnswer(open=True)
 
-    town_hub = MemoryGateway()
-    town_hub.may = lambda *_: GuardAnswer(open=False, code="keten-onbekend")  # type: ignore[method-assign]
     town.benefits.announce("PW-1", JAN, PLANNED)
     run(town.url, Slow())
-    assert town.benefits.answer("PW-1") == (False, "keten-onbekend")
+    assert town.benefits.answer("PW-1") == (False, "nog-niet-gevraagd")
+
+
+def test_nothing_is_asked_about_a_measure_that_is_closed(town: Town) -> None:
+    asked: list[str] = []
+    town.benefits.announce("PW-1", JAN, PLANNED)
+    town.benefits.announce("PW-2", AN, PLANNED)
+    town.benefits.withdraw("PW-1")
+    run(town.url, MemoryGateway(step=asked.append))
+    assert asked.count("may") == 1
 
 
 # --- refused ------------------------------------------------------------------------------
