@@ -108,6 +108,7 @@ class Hub:
         self.decoder = codec.Decoder(self.rulebooks.schema)
         self.observer: Observer | None = None
         self._transport = transport
+        self._relay: Relay | None = None
 
     @property
     def transport(self) -> Transport:
@@ -120,8 +121,10 @@ class Hub:
     @property
     def relay(self) -> Relay:
         """The way from recorded deliveries to the topics."""
-        envelopes = Envelopes(self.rulebooks, self.keys, self.names, self.now_ms, self.source)
-        return Relay(self.database, self.transport, envelopes)
+        if self._relay is None:
+            envelopes = Envelopes(self.rulebooks, self.keys, self.names, self.now_ms, self.source)
+            self._relay = Relay(self.database, self.transport, envelopes)
+        return self._relay
 
     def with_transport(self, make: Callable[[Names], Transport]) -> Hub:
         """Give the hub its topics; they share its names."""
@@ -216,6 +219,8 @@ class Hub:
                 total += done
         finally:
             consumer.close()
+        for why in self.relay.failing.values():
+            raise why
         return total
 
     def drain(self, consumer: Consumer, stop: Stop = never) -> int:
@@ -233,7 +238,7 @@ class Hub:
         return done
 
     def relay_once(self, stop: Stop = never) -> int:
-        """Send everything that is ready, unless told to stop between batches. Returns how many deliveries left."""
+        """Send the next of what is ready, unless told to stop between batches. Returns how many deliveries left."""
         sent = self.relay.run_once(stop)
         if self.observer is not None:
             self.observer.sent(sent)

@@ -36,13 +36,14 @@ def keys_of(settings: HubSettings) -> Keys | None:
 
 def transport_of(settings: HubSettings, database: Database, keys: Keys, names: Names, now_ms: Callable[[], int]) -> Transport:
     """Return the topics that the settings name."""
-    embedded = EmbeddedTransport(database, keys, names, settings.home / "locks", now_ms)
+    shared = database.alone if settings.database_url is not None else None
+    embedded = EmbeddedTransport(database, keys, names, settings.home / "locks", now_ms, shared)
     options = kafka_options(settings)
     if options is None:
         return embedded
     from hub.transport.kafka import KafkaTransport  # noqa: PLC0415  (slow to import, and not needed on one machine)
 
-    return KafkaTransport(options, database.alone if settings.database_url is not None else embedded.alone)
+    return KafkaTransport(options, embedded.alone)
 
 
 def kafka_options(settings: HubSettings) -> KafkaOptions | None:

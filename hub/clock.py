@@ -131,14 +131,9 @@ class Clock:
             return 0  # a look is cheap; a write would hold up the router for nothing
         with self.router.database.write() as connection:
             work = self._work(connection)
-            pending = select(deliveries.c.id).where(
-                deliveries.c.signal == signals.c.id, deliveries.c.state.in_((int(State.READY), int(State.WAITING)))
+            due = (
+                connection.execute(select(signals.c.id).where(signals.c.erase_at <= now, _nothing_pending()).limit(10_000)).scalars().all()
             )
-            due = connection.execute(
-                select(signals.c.id).where(signals.c.erase_at <= now)
-                .where(~pending.exists())
-                .limit(10_000)
-            ).scalars().all()  # fmt: skip
             for start in range(0, len(due), _CHUNK):
                 part = due[start : start + _CHUNK]
                 self._let_go(work, part)
@@ -178,12 +173,22 @@ class Clock:
 
     def _anything_to_erase(self, now: int) -> bool:
         kept = rejections.c.sealed_key.is_not(None)
-        return self._any(signals.c.erase_at <= now) or self._any(kept, rejections.c.erase_at <= now) or self._any(cases.c.erase_at <= now)
+        return (
+            self._any(signals.c.erase_at <= now, _nothing_pending())
+            or self._any(kept, rejections.c.erase_at <= now)
+            or self._any(cases.c.erase_at <= now)
+        )
 
     def _any(self, *where: ColumnElement[bool]) -> bool:
         """A look is cheap; a write would hold up the router for nothing."""
         with self.router.database.read() as connection:
             return connection.execute(select(literal(1)).where(*where).limit(1)).first() is not None
+
+
+def _nothing_pending() -> ColumnElement[bool]:
+    """Say of a signal that no delivery of it has yet to leave."""
+    states = (int(State.READY), int(State.WAITING))
+    return ~exists().where(deliveries.c.signal == signals.c.id, deliveries.c.state.in_(states))
 
 
 def _forget_names(ketens: Select[tuple[int | None]]) -> Delete:

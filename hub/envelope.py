@@ -99,7 +99,7 @@ class Envelopes:
         named = around.named.get(row.keten)
         if named is not None and named.publisher == row.recipient:
             return self.keys.open_log(named.sealed_name).decode()
-        return _text(self.keys.keten_handle(recipient, row.keten))
+        return _text(self.keys.keten_handle(recipient, row.keten, like=row.delivery_id))
 
 
 class _Around:

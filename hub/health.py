@@ -54,9 +54,15 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     block_on_close = False
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: who asks may hang up, and the log has a form of its own."""
+
 
 class _Quiet(WSGIRequestHandler):
     """Writes no access log: who asks is nobody's business, and the log has a form of its own."""
+
+    timeout = 10
+    """Seconds after which a caller that says nothing is let go."""
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""

@@ -161,9 +161,13 @@ class Keys:
 
     # --- handles --------------------------------------------------------------------------
 
-    def keten_handle(self, participant: str, keten: int) -> bytes:
-        """Return the 16 bytes by which one participant knows a keten. No two share one."""
-        encrypt, _ = self.newest.block(participant)
+    def keten_handle(self, participant: str, keten: int, like: bytes | None = None) -> bytes:
+        """Return the 16 bytes by which one participant knows a keten. No two share one.
+
+        Of the newest key, or of the key under which the delivery_id `like` was made, so that a repeat says the same.
+        """
+        key = self.newest if like is None else self._key_of("", like, _DELIVERY) or self.newest
+        encrypt, _ = key.block(participant)
         return bytes(encrypt.update(_KETEN + keten.to_bytes(8)))
 
     def keten_of(self, participant: str, handle: bytes) -> int | None:
@@ -180,11 +184,18 @@ class Keys:
         return self._unblock("", delivery_id, _DELIVERY)
 
     def _unblock(self, participant: str, block: bytes, tag: bytes) -> int | None:
+        key = self._key_of(participant, block, tag)
+        if key is None:
+            return None
+        _, decrypt = key.block(participant)
+        return int.from_bytes(bytes(decrypt.update(block))[8:])
+
+    def _key_of(self, participant: str, block: bytes, tag: bytes) -> KeyVersion | None:
+        """Return the key under which a block of this kind was made, or None."""
         for version in self.versions.values():
             _, decrypt = version.block(participant)
-            plain = bytes(decrypt.update(block))
-            if hmac.compare_digest(plain[:8], tag):
-                return int.from_bytes(plain[8:])
+            if hmac.compare_digest(bytes(decrypt.update(block))[:8], tag):
+                return version
         return None
 
 

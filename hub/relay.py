@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,7 @@ from sqlalchemy import Select, bindparam, select, union_all
 
 from hub import trail
 from hub.envelope import COLUMNS
-from hub.errors import HubError
+from hub.errors import HubError, RetryLaterError
 from hub.stopping import Stop, never
 from hub.storage.tables import State, deliveries, sequences, signals
 from hub.telemetry import log
@@ -42,68 +42,72 @@ class Relay:
     transport: Transport
     envelopes: Envelopes
 
+    failing: dict[int, HubError] = field(default_factory=dict, init=False)
+    """Recipients who could not be served at the last try, and why: their deliveries stay, and nobody else waits for them."""
+
     def run_once(self, stop: Stop = never) -> int:
-        """Send everything that is ready now, unless told to stop between batches. Returns how many deliveries left."""
+        """Take one turn: send the next deliveries of every recipient, unless told to stop. Returns how many left."""
+        recipients = self._recipients()
         sent = 0
-        failed: HubError | None = None
-        while not stop() and (recipients := self._recipients()):
-            before = sent
-            for start in range(0, len(recipients), _TOGETHER):
-                if stop():
-                    break
-                count, error = self._serve(recipients[start : start + _TOGETHER])
-                sent, failed = sent + count, failed or error
-            if sent == before:
+        for start in range(0, len(recipients), _TOGETHER):
+            if stop():
                 break
+            sent += self._serve(recipients[start : start + _TOGETHER], stop)
         if sent:
             log.info("deliveries_sent", count=sent)
-        if failed is not None:
-            raise failed
         return sent
 
     def _recipients(self) -> list[int]:
         with self.database.read() as connection:
             return list(connection.execute(select(deliveries.c.recipient).where(deliveries.c.state == State.READY).distinct()).scalars())
 
-    def _serve(self, recipients: Sequence[int]) -> tuple[int, HubError | None]:
-        """Send the next of each recipient that no other relay serves. Returns how many left, and what went wrong."""
+    def _serve(self, recipients: Sequence[int], stop: Stop) -> int:
+        """Send the next of each recipient that no other relay serves. Returns how many left."""
         owned = {f"relay {recipient}": recipient for recipient in recipients}
-        try:
-            with self.transport.alone(owned) as mine:
-                return self._send([owned[name] for name in sorted(mine)]) if mine else (0, None)
-        except HubError as exc:
-            return 0, exc
+        with self.transport.alone(owned) as mine:
+            return self._send(sorted(owned[name] for name in mine), stop) if mine else 0
 
-    def _send(self, recipients: Sequence[int]) -> tuple[int, HubError | None]:
+    def _send(self, recipients: Sequence[int], stop: Stop) -> int:
         try:
-            return self._send_batch(recipients), None
-        except HubError as exc:
-            if len(recipients) <= 1:
-                return 0, exc
-        failed = None
-        sent = 0
-        for recipient in recipients:  # such as a topic that is not there: no other recipient waits for it
-            count, error = self._send([recipient])
-            sent, failed = sent + count, failed or error
-        return sent, failed
+            return self._send_batch(recipients)
+        except RetryLaterError:  # the database or the brokers: so it would be for each of them
+            raise
+        except HubError as exc:  # such as a damaged row of one of them
+            if len(recipients) == 1:
+                self.failing[recipients[0]] = exc
+                return 0
+        return sum(self._send([recipient], stop) for recipient in recipients if not stop())
 
     def _send_batch(self, recipients: Sequence[int]) -> int:
         """Send the next deliveries of recipients together: one wait for the database and one for the brokers serve them all."""
         messages: dict[str, list[Message]] = defaultdict(list)
+        topics: dict[int, str] = {}
         with self.database.write(beside=True) as connection:
             batch = self._numbered(connection, recipients)
-            for name, message in self.envelopes.of(connection, batch):
+            for row, (name, message) in zip(batch, self.envelopes.of(connection, batch), strict=True):
+                topics[row.recipient] = OUT + name
                 messages[OUT + name].append(message)
         if not batch:
             return 0
-        self.transport.send_all(messages)
-        last = {row.recipient: row.sequence for row in batch}
+        failed = self.transport.send_all(messages)
+        for recipient, topic in topics.items():
+            if topic in failed:
+                self.failing[recipient] = failed[topic]
+            else:
+                self.failing.pop(recipient, None)
+        left = [row for row in batch if topics[row.recipient] not in failed]
+        if left:
+            self._note_sent(left)
+        return len(left)
+
+    def _note_sent(self, left: Sequence[Delivery]) -> None:
+        last = {row.recipient: row.sequence for row in left}
         with self.database.write(beside=True) as connection:
             connection.execute(
                 deliveries.update()
                 .where(deliveries.c.id == bindparam("left"))
                 .values(state=int(State.SENT), sent_at=self.envelopes.now_ms()),
-                [{"left": row.id} for row in batch],
+                [{"left": row.id} for row in left],
             )
             connection.execute(
                 sequences.update().where(sequences.c.recipient == bindparam("to")).values(sent=bindparam("place")),
@@ -111,12 +115,12 @@ class Relay:
             )
         if trail.is_kept():
             with self.database.read() as connection:
-                trail.sent(connection, self.envelopes, batch)
-        return len(batch)
+                trail.sent(connection, self.envelopes, left)
 
     def _numbered(self, connection: Connection, recipients: Sequence[int]) -> list[Delivery]:
         """Return the next deliveries of each recipient in the order of its sequence, in which each gets its place once."""
-        known = {row.recipient: row for row in connection.execute(select(sequences).where(sequences.c.recipient.in_(recipients)))}
+        rows = select(sequences).where(sequences.c.recipient.in_(recipients)).order_by(sequences.c.recipient).with_for_update()
+        known = {row.recipient: row for row in connection.execute(rows)}  # locked, should another relay ever serve one of them too
         limit = max(1, BATCH // len(recipients))
         behind = {recipient for recipient, row in known.items() if row.sent < row.last}
         heads = [_head(recipient, limit, behind=recipient in behind) for recipient in recipients]

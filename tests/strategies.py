@@ -25,6 +25,7 @@ from hub import files
 from hub.app import Hub, MovingClock
 from hub.codec import Received
 from hub.domain.ruleset import RuleSet
+from hub.errors import HubError
 from hub.keys import Keys
 from hub.storage.database import Database
 from hub.storage.tables import Outcome, decisions, deliveries, signals
@@ -60,10 +61,11 @@ class Wire:
         """Keep the messages."""
         self.topics.setdefault(topic, []).extend(messages)
 
-    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> None:
+    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> dict[str, HubError]:
         """Keep the messages."""
         for topic, ones in messages.items():
             self.send(topic, ones)
+        return {}
 
     def lag(self, group: str, prefix: str) -> int:
         """Nobody reads here."""
@@ -113,7 +115,8 @@ def send_all(hub: Hub) -> None:
         used = connection.execute(select(deliveries.c.schema).where(deliveries.c.schema.is_not(None)).distinct()).scalars().all()
     for schema in used:
         hub.rulebooks.view(schema)
-    hub.relay.run_once()
+    while hub.relay.run_once():
+        pass
 
 
 def decided(hub: Hub, after: int = 0) -> list[tuple[int, bytes, str, str, str | None, str, str]]:

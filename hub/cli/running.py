@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -63,6 +63,7 @@ class _Process:
         """The hub that it has opened; None while it waits for that."""
         self._waits_for: str | None = None
         self._seen: Stamp = None
+        self._told: dict[int, str] = {}
         self._looked = time.monotonic()
         self._pause: float = 0
         """How long it rests when there is nothing to do: shorter just after work, for work comes in rows."""
@@ -112,12 +113,20 @@ class _Process:
         if self._waits_for is not None:
             log.warning("going_on")
             self._waits_for = None
+        self._tell(hub.relay.failing)
         if time.monotonic() - self._looked > _LOOK_SECONDS:
             self._take_up_new_rules(hub)
             self._looked = time.monotonic()
         self._pause = 0 if busy else min(max(2 * self._pause, _SHORTEST_SECONDS), _LONGEST_SECONDS)
         if self._pause:
             self._stop.wait(self._pause)
+
+    def _tell(self, failing: Mapping[int, HubError]) -> None:
+        """Say of recipients who cannot be served why that is, once."""
+        for recipient, why in failing.items():
+            if self._told.get(recipient) != why.message:
+                log.error("retry_later", error=type(why).__name__, why=why.message)
+        self._told = {recipient: why.message for recipient, why in failing.items()}
 
     def _asked(self) -> bool:
         """Note that the work goes on, and say whether it must stop."""

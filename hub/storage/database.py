@@ -8,7 +8,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, func, select, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, PendingRollbackError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    PendingRollbackError,
+    SQLAlchemyError,
+    TimeoutError,
+)
 
 from hub.errors import HubError, RetryLaterError, StatementError, StopError
 from hub.storage import tables
@@ -92,8 +100,8 @@ class Database:
             try:
                 yield frozenset(keys[key] for key in held)
             finally:
-                if held and not connection.invalidated:
-                    connection.execute(select(*(func.pg_advisory_unlock(key) for key in held)))
+                if held:
+                    _unlock(connection, held)
 
     def revision(self) -> str | None:
         """Return the schema revision of the database, or None if it is new."""
@@ -137,6 +145,14 @@ def after_commit(connection: Connection, do: Callable[[], None]) -> None:
     connection.info[_AFTER].append(do)
 
 
+def _unlock(connection: Connection, keys: Collection[int]) -> None:
+    """Give locks back. What cannot be given back is dropped with its connection: what was done under it stays done."""
+    try:
+        connection.execute(select(*(func.pg_advisory_unlock(key) for key in keys)))
+    except SQLAlchemyError:
+        connection.invalidate()
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     """Turn what the driver raises into what to do about it. Its texts hold values: not repeated."""
@@ -146,7 +162,7 @@ def _translated() -> Iterator[None]:
         raise
     except DBAPIError as exc:
         raise _translate(exc) from None
-    except PendingRollbackError:
+    except (PendingRollbackError, TimeoutError):
         raise _silent() from None
     except SQLAlchemyError as exc:
         msg = f"the database could not be used ({type(exc).__name__})"

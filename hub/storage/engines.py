@@ -37,7 +37,16 @@ _SERVER: Final = {
     "idle_in_transaction_session_timeout": "60s",
     "client_encoding": "utf8",
     "timezone": "UTC",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "30s",
 }
+"""What the server is told: how long a session may wait or be idle, and when one is gone whose machine fell silent, with its locks."""
+_CLIENT: Final = {
+    "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000,
+}  # fmt: skip
+"""The same for a server that fell silent."""
 
 
 def open_engines(url: str) -> tuple[Engine, Engine]:
@@ -56,7 +65,7 @@ def open_engines(url: str) -> tuple[Engine, Engine]:
     elif name == "postgresql+psycopg":
         options: dict[str, Any] = {
             "pool_pre_ping": True,
-            "connect_args": {"connect_timeout": 5, "options": " ".join(f"-c {k}={v}" for k, v in _SERVER.items())},
+            "connect_args": {**_CLIENT, "options": " ".join(f"-c {k}={v}" for k, v in _SERVER.items())},
         }
         writer, reader = create_engine(url, **options), create_engine(url, isolation_level="AUTOCOMMIT", **options)
         event.listen(writer, "begin", _alone)

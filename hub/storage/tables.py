@@ -271,6 +271,9 @@ rejections = Table(
     Column("erase_at", _Key, nullable=False, index=True),
 )  # fmt: skip
 
+_unhandled: Final = text("state = 0")
+Index("rejections_open", rejections.c.received_at, sqlite_where=_unhandled, postgresql_where=_unhandled)
+
 refusal_counts = Table(
     "refusal_counts", metadata,
     Column("code", String(60), primary_key=True),

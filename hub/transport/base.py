@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from hub.errors import HubError
 from hub.stopping import Stop, never
 
 IN: Final = "signals.in."
@@ -75,8 +76,11 @@ class Transport(Protocol):
         """
         ...
 
-    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> None:
-        """Append messages to several topics, as `send` does to one: quicker than one topic after another."""
+    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> dict[str, HubError]:
+        """Append messages to several topics, as `send` does to one: quicker than one topic after another.
+
+        Returns the topics of which none, some or all messages may be missing, each with why. Raises when it is so for all of them.
+        """
         ...
 
     def alone(self, names: Collection[str]) -> AbstractContextManager[frozenset[str]]:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, insert, select
@@ -23,12 +24,14 @@ from hub.transport.base import IN, Message, Record
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hub.errors import HubError
     from hub.keys import Keys
     from hub.storage.database import Database
     from hub.storage.names import Names
 
 _PREFIX: Final = "topic "
 _IN: Final = _PREFIX + IN
+Alone = Callable[[Collection[str]], AbstractContextManager[frozenset[str]]]
 _KEPT_MS: Final = 7 * 86_400_000
 """How long a record is kept that does not say so itself."""
 
@@ -36,32 +39,37 @@ _KEPT_MS: Final = 7 * 86_400_000
 class EmbeddedTransport:
     """Implements `Transport` on the tables log_records and log_offsets."""
 
-    def __init__(self, database: Database, keys: Keys, known: Names, locks: Path, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Database, keys: Keys, known: Names, locks: Path, now_ms: Callable[[], int], alone: Alone | None = None
+    ) -> None:
+        """`alone` is there if processes with other homes share the database: then lock files in this one are not enough."""
         self._database = database
         self._keys = keys
         self._names = known
         self._locks = locks
         self._now_ms = now_ms
+        self.alone: Alone = alone or self._alone_in_home
 
     def send(self, topic: str, messages: Sequence[Message]) -> None:
         """Append messages in one transaction."""
         self.send_all({topic: messages})
 
-    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> None:
-        """Append messages to several topics in one transaction."""
+    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> dict[str, HubError]:
+        """Append messages to several topics in one transaction: all of it is there, or it raises."""
         now = self._now_ms()
         sealed = [(topic, one.expires_ms, self._keys.seal_log(_pack(one))) for topic, ones in messages.items() for one in ones]
         if not sealed:
-            return
+            return {}
         with self._database.write() as connection:
             rows = [
                 {"topic": self._names.id(connection, _PREFIX + topic), "at": now, "expires": expires or now + _KEPT_MS, "sealed": item}
                 for topic, expires, item in sealed
             ]
             connection.execute(insert(log_records), rows)
+        return {}
 
     @contextlib.contextmanager
-    def alone(self, names: Collection[str]) -> Iterator[frozenset[str]]:
+    def _alone_in_home(self, names: Collection[str]) -> Iterator[frozenset[str]]:
         """Hold a lock file for each while in the block."""
         with contextlib.ExitStack() as held:
             mine = []

@@ -22,14 +22,14 @@ from hub.errors import HubError, RetryLaterError
 from hub.stopping import Stop, never
 from hub.transport.base import Consumer, Message, Record
 from hub.transport.kafkabatch import undecoded
-from hub.transport.kafkaclient import KafkaOptions, Link, opened, translated
+from hub.transport.kafkaclient import KafkaOptions, Link, meaning, opened, translated
 from hub.transport.lookout import Lookout
 
 _FIRST: Final = 0
 """The partition of what the hub sends: one partition, so one order, also in a topic that has more."""
 _CLOSING_MS: Final = 2_000
 _REQUEST_MS: Final = 10_000
-_MISSING_SECONDS: Final = 15.0
+_FAILED_SECONDS: Final = 15.0
 _SILENT_SECONDS: Final = 3.0
 """How long a router may be without a connection before it says so."""
 
@@ -43,45 +43,72 @@ class KafkaTransport:
         self._producer: tuple[KafkaProducer, Link] | None = None
         self._consumers: list[Member | Reader] = []
         self._lookout = Lookout(options)
-        self._missing: dict[str, tuple[float, type[HubError]]] = {}
-        """Topic that was not there -> until when that is believed: asking again takes seconds, and others wait meanwhile."""
+        self._known: set[str] = set()
+        """Topics to which something was sent."""
+        self._failed: dict[str, tuple[float, HubError]] = {}
+        """Topic that failed -> until when that is believed, and why: to try it takes seconds, and others wait meanwhile."""
 
     def send(self, topic: str, messages: Sequence[Message]) -> None:
         """Append messages in order, all to one partition. Raises RetryLaterError or StopError.
 
         When it raises, the first of them may be there: sent again they are repeats with the same bytes.
         """
-        self.send_all({topic: messages})
+        if why := self.send_all({topic: messages}).get(topic):
+            raise why
 
-    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> None:
-        """Append messages to several topics, and wait once for all of them."""
-        if not any(messages.values()):
-            return
-        for topic in messages:
-            if topic in self._missing and self._missing[topic][0] > time.monotonic():
-                raise _no_topic(topic, self._missing[topic][1])
+    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> dict[str, HubError]:
+        """Append messages to several topics, and wait once for all of them. A topic that fails is left alone for a while."""
+        now = time.monotonic()
+        failed = {topic: why for topic, (until, why) in self._failed.items() if topic in messages and until > now}
+        wanted = {topic: ones for topic, ones in messages.items() if ones and topic not in failed}
+        if not wanted:
+            return failed
         with translated():
             producer, link = self._open_producer()
         try:
             with translated(link):
-                self._send(producer, messages)
-        except HubError as exc:
-            self._drop_producer()  # what it still holds must not go out after what is sent next
-            for topic in messages:
-                if not self._lookout.has(topic):
-                    self._missing[topic] = time.monotonic() + _MISSING_SECONDS, type(exc)
-                    raise _no_topic(topic, type(exc)) from None
+                news = self._send(producer, link, wanted)
+        except HubError:
+            self._drop_producer()
             raise
+        self._known |= wanted.keys() - news.keys()
+        if news:
+            self._drop_producer()  # what it still holds must not go out after what is sent next
+            self._known -= news.keys()
+            self._failed |= {topic: (time.monotonic() + _FAILED_SECONDS, why) for topic, why in news.items()}
+        return failed | news
 
-    def _send(self, producer: KafkaProducer, messages: Mapping[str, Sequence[Message]]) -> None:
-        sent = [
-            producer.send(topic, value=one.value, partition=_FIRST, headers=list(one.headers.items()))
+    def _send(self, producer: KafkaProducer, link: Link, messages: Mapping[str, Sequence[Message]]) -> dict[str, HubError]:
+        """Hand over what has a topic, wait, and return the topics that failed. Raises KafkaError when no broker is there."""
+        failed: dict[str, HubError] = {}
+        for topic in messages.keys() - self._known:  # before anything is handed over, so that nothing is sent again for its sake
+            try:
+                producer.partitions_for(topic)
+            except KafkaError as exc:
+                if not link.connected:
+                    raise
+                failed[topic] = self._why(topic, exc)
+        sent = {
+            topic: [producer.send(topic, value=one.value, partition=_FIRST, headers=list(one.headers.items())) for one in ones]
             for topic, ones in messages.items()
-            for one in ones
-        ]
+            if topic not in failed
+        }
         producer.flush(timeout=(self._options.deliver_ms + _CLOSING_MS) / 1000)  # by then each is there or given up
-        for one in sent:
-            one.get(timeout=0)
+        for topic, ones in sent.items():
+            try:
+                for one in ones:
+                    one.get(timeout=0)
+            except KafkaError as exc:
+                if not link.connected:
+                    raise
+                failed[topic] = self._why(topic, exc)
+        return failed
+
+    def _why(self, topic: str, exc: KafkaError) -> HubError:
+        why = meaning(exc)
+        if self._lookout.has(topic):
+            return type(why)(f"{topic}: {why.message}", why.hint)
+        return type(why)(f"there is no topic {topic}, or Kafka does not let the hub see it", "run `hub topics apply`")
 
     def alone(self, names: Collection[str]) -> AbstractContextManager[frozenset[str]]:
         """Say of which of these names this process is the only one in a block."""
@@ -135,10 +162,6 @@ class KafkaTransport:
                 producer.close(timeout=_CLOSING_MS / 1000)
             except KafkaError:
                 producer._sender.force_close()  # noqa: SLF001  (its `close` waits first, and when that fails it closes nothing)
-
-
-def _no_topic(topic: str, kind: type[HubError]) -> HubError:
-    return kind(f"there is no topic {topic}, or Kafka does not let the hub see it", "run `hub topics apply`")
 
 
 class _Owned(ConsumerRebalanceListener):  # type: ignore[misc]

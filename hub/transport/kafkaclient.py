@@ -164,10 +164,11 @@ def translated(link: Link | None = None) -> Iterator[None]:
         raise
     except KafkaError as exc:
         _raise_refusal(link)
-        raise _meaning(exc) from None
+        raise meaning(exc) from None
 
 
-def _meaning(exc: KafkaError) -> HubError:
+def meaning(exc: KafkaError) -> HubError:
+    """Return what to do about what a client raised."""
     if isinstance(exc, _NOT_IN):
         return not_let_in(exc)
     if isinstance(exc, AuthorizationError):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Barrier, Thread
+from unittest import mock
 
 import pytest
 from alembic import command
@@ -15,7 +16,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, event, func, insert, inspect, select
+from sqlalchemy import Connection, MetaData, event, func, insert, inspect, select, text
+from sqlalchemy.exc import TimeoutError
 
 from hub.errors import RetryLaterError, StopError, UsageError
 from hub.storage import engines, migrations, tables
@@ -167,6 +169,28 @@ def test_of_two_only_one_is_alone_and_what_it_does_not_ask_for_is_left_to_the_ot
         assert second == {"a", "b"}
     one.close()
     other.close()
+
+
+def test_what_was_done_under_a_lock_stays_done_when_its_connection_dies(postgres: EmptyDatabase) -> None:
+    database, other = Database(postgres.url), Database(postgres.url)
+    with database.alone(["a"]) as mine:
+        assert mine == {"a"}
+        with other.read() as connection:
+            held = connection.execute(text("SELECT pid FROM pg_locks WHERE locktype = 'advisory'")).scalars().all()
+            connection.execute(text("SELECT pg_terminate_backend(pid) FROM unnest(:held) AS pid").bindparams(held=held))
+    with other.alone(["a"]) as theirs:
+        assert theirs == {"a"}
+    with database.alone(["b"]) as mine:
+        assert mine == {"b"}
+    database.close()
+    other.close()
+
+
+def test_a_pool_that_is_busy_is_no_reason_to_end(tmp_path: Path) -> None:
+    database = Database.embedded(tmp_path)
+    with mock.patch.object(database._reader, "connect", side_effect=TimeoutError), pytest.raises(RetryLaterError, match="does not answer"):
+        database.revision()
+    database.close()
 
 
 def test_who_writes_beside_the_writer_does_not_wait_for_it(postgres: EmptyDatabase) -> None:

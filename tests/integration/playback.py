@@ -455,7 +455,8 @@ class Playback:
     def _read(self) -> list[Arrived]:
         """Return what arrived since the last call."""
         self._reader = self._reader or self.hub.transport.consumer(None, OUT)
-        self.hub.relay.run_once()
+        while self.hub.relay.run_once():
+            pass
         found: list[Arrived] = []
         while records := self._reader.poll(1_000):
             for record in records:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -15,7 +16,7 @@ from sqlalchemy import select, update
 from hub.app import Hub, MovingClock
 from hub.client import NewSignal, Receipt
 from hub.domain import terms
-from hub.errors import RetryLaterError
+from hub.errors import HubError, RetryLaterError, StopError
 from hub.relay import Relay
 from hub.storage.tables import State, deliveries, keten_names, sequences, signals
 from hub.transport.base import OUT, Consumer, Message, Transport
@@ -290,7 +291,7 @@ class Failing:
     def send(self, topic: str, messages: Sequence[Message]) -> None:
         self.send_all({topic: messages})
 
-    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> None:
+    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> dict[str, HubError]:
         if self.after:
             self.inner.send_all(messages)
         msg = "the broker did not answer"
@@ -399,6 +400,40 @@ def test_a_broker_that_fails_for_one_recipient_has_not_lost_the_others(hub: Hub)
     with pytest.raises(RetryLaterError):
         failing(hub, after=False).run_once()
     assert len(received(hub, TAX)) == len(received(hub, EINDHOVEN)) == 1
+
+
+class OneTopicAway(Failing):
+    """A transport on which one topic is not there."""
+
+    def send_all(self, messages: Mapping[str, Sequence[Message]]) -> dict[str, HubError]:
+        gone = f"signals.out.{EINDHOVEN}"
+        self.inner.send_all({topic: ones for topic, ones in messages.items() if topic != gone})
+        return {gone: StopError("there is no such topic")} if gone in messages else {}
+
+
+def test_a_recipient_who_cannot_be_served_waits_alone(hub: Hub) -> None:
+    relay = replace(hub.relay, transport=OneTopicAway(hub.transport, after=False))
+    debts(hub, range(1, 4))
+    for number in range(3):
+        accepted(hub, TILBURG, some_address(number))
+        assert relay.run_once() == 1
+    assert [why.message for why in relay.failing.values()] == ["there is no such topic"]
+    assert [int(headers["ce_sequence"]) for _, headers in wire(hub, TAX)] == [1, 2, 3]
+    assert wire(hub, EINDHOVEN) == []
+    assert hub.relay.run_once() == 3
+    assert [int(headers["ce_sequence"]) for _, headers in wire(hub, EINDHOVEN)] == [1, 2, 3]
+
+
+def test_a_key_that_is_added_changes_nothing_of_a_repeat(tmp_path: Path, clock: MovingClock) -> None:
+    with opened(tmp_path / "home", clock) as hub:
+        accepted(hub, TILBURG, address())
+        with pytest.raises(RetryLaterError):
+            failing(hub, after=True).run_once()
+        (first,) = wire(hub, TAX)
+    (tmp_path / "home" / "keys" / "2.key").write_text(base64.b64encode(bytes(range(32))).decode())
+    with opened(tmp_path / "home", clock) as hub:
+        hub.run_once()
+        assert wire(hub, TAX) == [first, first]
 
 
 def states(hub: Hub) -> list[int]:

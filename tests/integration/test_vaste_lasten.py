@@ -322,7 +322,7 @@ def test_a_link_that_a_partner_puts_where_a_receipt_is_made_is_not_written_throu
     draft, other, told = receipt.with_name(f".{receipt.name}.part"), inbox.parent / "ander bestand", receipt.read_bytes()
     other.write_bytes(b"blijft")
     (inbox / "a.csv").write_bytes(csv_bytes([row()]))
-    with pytest.raises(StopError, match="cannot be used"):
+    with pytest.raises(StopError, match="cannot be handled"):
         run(Linking(), inbox.parent)
     draft.unlink()
     assert run(Yes(), inbox.parent).accepted == 1
