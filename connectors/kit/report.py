@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import importlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from connectors.kit.bench import Bench
 from connectors.kit.rig import Rig
+from connectors.kit.scaffold import PLACEHOLDERS
 from connectors.kit.suite import Result, check_all
-from hub.client import Gateway
+from hub.client import Gateway, NewSignal, Receipt
 from hub.errors import StopError
 
 OpenHub = Callable[[Path], AbstractContextManager[Gateway]]
 _NAME: Final = "accepted"
 _WHAT: Final = "the hub, with the rules in force, takes what the connector publishes"
-_NOT_YET: Final = frozenset({"type-onbekend", "deelnemer-onbekend"})
 
 
 def check(module: str, open_hub: OpenHub) -> Iterator[Result]:
@@ -53,11 +53,37 @@ def _accepted(rig: Rig, open_hub: OpenHub, folder: Path) -> Result:
         return Result(_NAME, _WHAT, "not applicable", "what it answers to deliveries depends on what came before")
     bench = Bench(rig, folder)
     with open_hub(folder / "home") as hub, bench.world() as (world, _):
-        report = bench.run_on(world, hub).report
-    if report is None:
+        noting = _Noting(hub)
+        ran = bench.run_on(world, cast("Gateway", noting))
+    if ran.report is None:
         return Result(_NAME, _WHAT, "failed", "the run ended with an error")
-    if report.refused and report.refused.keys() <= _NOT_YET:
-        return Result(_NAME, _WHAT, "not applicable", "the rules know no such participant or type yet: see docs/add-a-flow.md")
-    if report.refused:
-        return Result(_NAME, _WHAT, "failed", ", ".join(f"{count} x {code}" for code, count in sorted(report.refused.items())))
+    if noting.unknown and {name for _, name in noting.unknown} <= PLACEHOLDERS:
+        return Result(
+            _NAME, _WHAT, "not applicable", "translate.py names the placeholders of `hub connector new`: see docs/add-a-connector.md"
+        )
+    if noting.unknown:
+        found = ", ".join(f"the {what} {name}" for what, name in sorted(noting.unknown))
+        return Result(_NAME, _WHAT, "failed", f"the rules do not know {found}: look at the spelling, or see docs/add-a-flow.md")
+    if ran.report.refused:
+        return Result(_NAME, _WHAT, "failed", ", ".join(f"{count} x {code}" for code, count in sorted(ran.report.refused.items())))
     return Result(_NAME, _WHAT, "passed")
+
+
+class _Noting:
+    """A gateway that notes which participants and types the rules do not know."""
+
+    def __init__(self, hub: Gateway) -> None:
+        self._hub = hub
+        self.unknown: set[tuple[str, str]] = set()
+        """What it is, and its name."""
+
+    def publish(self, participant: str, signals: Sequence[NewSignal]) -> list[Receipt]:
+        receipts = self._hub.publish(participant, signals)
+        for signal, receipt in zip(signals, receipts, strict=True):
+            codes = {error.code for error in receipt.errors}
+            self.unknown |= {("participant", participant)} if "deelnemer-onbekend" in codes else set()
+            self.unknown |= {("type", signal.type)} if "type-onbekend" in codes else set()
+        return receipts
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._hub, name)

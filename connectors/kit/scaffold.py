@@ -15,6 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from hub.errors import StopError, UsageError
 
 KINDS: Final = ("source", "sink", "both")
+PLACEHOLDERS: Final = frozenset({"voorbeeld", "nl.voorbeeld.melding-gedaan.v1"})
+"""The participant and the signal type that a new source names until its author names real ones."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,30}").fullmatch
 _SOURCES: Final = {"source": "source", "sink": "http", "both": "http"}
 """Kind -> the folder of its templates."""

@@ -77,6 +77,32 @@ def test_what_the_rules_refuse_is_told_by_its_reasons(cli: Cli, tmp_path: Path) 
     assert re.fullmatch(r"2 x [a-z-]+", found["why"])
 
 
+@pytest.mark.parametrize(
+    ("participant", "type_", "unknown"),
+    [
+        ("bron-voorbeedl", "nl.wgs.achterstand-gesignaleerd.v1", "the participant bron-voorbeedl"),
+        ("bron-voorbeeld", "nl.wgs.achterstand-gesignaleerdd.v1", "the type nl.wgs.achterstand-gesignaleerdd.v1"),
+        ("bron-voorbeeld", "nl.voorbeeld.melding-gedaan.v1", None),
+        ("voorbeeld", "nl.voorbeeld.melding-gedaan.v1", None),
+    ],
+)
+def test_what_the_rules_do_not_know_fails_by_its_name_unless_it_is_the_placeholder(
+    participant: str, type_: str, unknown: str | None, cli: Cli, tmp_path: Path
+) -> None:
+    folder = tmp_path / "weigering"
+    ok(cli("connector", "new", "weigering", "--kind", "source", "--in", str(tmp_path)))
+    path = folder / "translate.py"
+    path.write_text(path.read_text().replace('"voorbeeld"', f'"{participant}"').replace("nl.voorbeeld.melding-gedaan.v1", type_))
+    if unknown is None:
+        last = ok(cli("connector", "check", "--from", str(folder))).out.splitlines()[-1]
+        assert last.startswith("no check failed, but it was not held against the rules: ")
+        return
+    ran = cli("connector", "check", "--from", str(folder), "--json")
+    (found,) = [result for result in ran.json if result["verdict"] == "failed"]
+    assert (ran.code, found["check"]) == (1, "accepted")
+    assert f"do not know {unknown}:" in found["why"]
+
+
 @pytest.mark.parametrize("arguments", [(), ("bestaat-niet",), ("brp", "--from", "."), ("--from", "weg")])
 def test_a_check_of_nothing_is_wrong_use(cli: Cli, arguments: tuple[str, ...]) -> None:
     assert cli("connector", "check", *arguments).code == 2
