@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.kit.files import REASONS
 from connectors.kit.suite import CHECKS
 from hub import plugins
 from hub.client import Connector, Consumer, Gateway, RunReport, Track
@@ -130,6 +131,7 @@ def test_a_new_connector_passes_everything_as_it_is_written(kind: str, nested: s
     names = ["README.md", "__init__.py", "connector.py", "rig.py", "settings.py", "test_water_schap.py", "translate.py"]
     assert sorted(path.name for path in folder.iterdir()) == names
     assert all(str(folder / name) in ran.out for name in names)
+    assert all(code in (folder / "README.md").read_text() for code in (REASONS if kind == "source" else ()))
     results = ok(cli("connector", "check", "--from", str(folder), "--json")).json
     assert {result["check"]: result["why"] for result in results if result["verdict"] == "failed"} == {}
     top = outer if not nested else tmp_path
