@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from connectors.kit.bench import Bench
 from connectors.kit.rig import Rig
 from connectors.kit.scaffold import PLACEHOLDERS
-from connectors.kit.suite import Result, check_all
+from connectors.kit.suite import NOT_TRIED, Result, check_all
 from hub.client import Gateway, NewSignal, Receipt
 from hub.errors import StopError
 
@@ -52,11 +52,13 @@ def _accepted(rig: Rig, open_hub: OpenHub, folder: Path) -> Result:
     if rig.connector.kind != "source":
         return Result(_NAME, _WHAT, "not applicable", "what it answers to deliveries depends on what came before")
     bench = Bench(rig, folder)
+    if bench.trouble:
+        return Result(_NAME, _WHAT, "not tried", NOT_TRIED)
     with open_hub(folder / "home") as hub, bench.world() as (world, _):
         noting = _Noting(hub)
         ran = bench.run_on(world, cast("Gateway", noting))
     if ran.report is None:
-        return Result(_NAME, _WHAT, "failed", "the run ended with an error")
+        return Result(_NAME, _WHAT, "failed", f"the run ended with an error: {ran.cause}")
     if noting.unknown and {name for _, name in noting.unknown} <= PLACEHOLDERS:
         return Result(
             _NAME, _WHAT, "not applicable", "translate.py names the placeholders of `hub connector new`: see docs/add-a-connector.md"
