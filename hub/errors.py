@@ -75,9 +75,11 @@ def whereabouts(error: BaseException, beside: str = "") -> str:
 
     Args:
         error: The exception that was caught.
-        beside: The name of a module. Of the places that it came through, the last one in the package of this module counts, if
-            there is one: where a plugin called a library is what its author can change.
+        beside: The name of a module, or of something in one. Of the places that it came through, the last one in the
+            package of this module counts, if there is one: where a plugin called a library is what its author can change.
     """
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{type(error).__name__} at {Path(error.filename).name}:{error.lineno}"
     package = beside.rpartition(".")[0] or beside
     frames = [
         (str(frame.f_globals.get("__name__")), frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)

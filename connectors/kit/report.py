@@ -14,7 +14,7 @@ from connectors.kit.rig import Rig
 from connectors.kit.scaffold import PLACEHOLDERS
 from connectors.kit.suite import NOT_TRIED, Result, check_all
 from hub.client import Gateway, NewSignal, Receipt
-from hub.errors import StopError
+from hub.errors import StopError, whereabouts
 
 OpenHub = Callable[[Path], AbstractContextManager[Gateway]]
 _NAME: Final = "accepted"
@@ -29,6 +29,7 @@ def check(module: str, open_hub: OpenHub) -> Iterator[Result]:
         open_hub: Opens a real hub in an empty folder.
     """
     rig = rig_of(module)
+    _require_world(rig, module)
     yield from check_all(rig)
     with tempfile.TemporaryDirectory(prefix="signaalhub-check-") as folder:
         yield _accepted(rig, open_hub, Path(folder))
@@ -42,10 +43,21 @@ def rig_of(module: str) -> Rig:
         if error.name is None or not f"{module}.rig".startswith(error.name):
             raise StopError(f"{module}.rig needs the module {error.name}, which is not installed", "install it") from None
         raise StopError(f"there is no module {module}.rig", "see docs/add-a-connector.md; `hub connector new` writes one") from None
+    except Exception as error:  # noqa: BLE001  (an author's module may raise anything, and say values)
+        raise StopError(f"{module}.rig cannot be imported: {whereabouts(error, f'{module}.rig')}", "put it right there") from None
     rig = getattr(found, "RIG", None)
     if not isinstance(rig, Rig):
         raise StopError(f"{module}.rig holds no RIG", "see docs/add-a-connector.md; `hub connector new` writes one")
     return rig
+
+
+def _require_world(rig: Rig, module: str) -> None:
+    """Open the world once. Raises StopError with the place for anything that an author's rig may raise."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="signaalhub-check-") as folder, rig.open(Path(folder)):
+            pass
+    except Exception as error:  # noqa: BLE001  (as above)
+        raise StopError(f"{module}.rig opens no world: {whereabouts(error, f'{module}.rig')}", "put it right there") from None
 
 
 def _accepted(rig: Rig, open_hub: OpenHub, folder: Path) -> Result:

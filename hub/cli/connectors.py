@@ -19,7 +19,19 @@ from hub.cli.common import JSON, Context, console, show_json, track
 from hub.client import Connector, Consumer, RunReport
 from hub.errors import RetryLaterError, UsageError
 from hub.gateway import HubGateway
-from hub.plugins import connector_named, connectors, consumer_named, consumers, kit, module_in, module_of
+from hub.plugins import (
+    CONNECTORS,
+    CONSUMERS,
+    blamed,
+    connector_named,
+    connectors,
+    consumer_named,
+    consumers,
+    kit,
+    module_in,
+    module_of,
+    unusable,
+)
 from hub.settings import from_environment
 from hub.stopping import told_to_stop
 from hub.telemetry import log
@@ -45,13 +57,13 @@ consumers_app = typer.Typer(cls=_EitherOrder, no_args_is_help=True, help="What a
 @app.command("list")
 def list_(as_json: bool = JSON) -> None:
     """List the connectors that are installed."""
-    _list("connector", connectors(), as_json=as_json)
+    _list("connector", connectors(), unusable(CONNECTORS), as_json=as_json)
 
 
 @consumers_app.command("list")
 def list_consumers(as_json: bool = JSON) -> None:
     """List the consumers that are installed."""
-    _list("consumer", consumers(), as_json=as_json)
+    _list("consumer", consumers(), unusable(CONSUMERS), as_json=as_json)
 
 
 @app.command(context_settings=_EXTRA)
@@ -118,14 +130,17 @@ def new(
     print(f"\nnext: hub connector check --from {folder / name}")
 
 
-def _list(what: str, found: list[Any], *, as_json: bool) -> None:
+def _list(what: str, found: list[Any], broken: dict[str, str], *, as_json: bool) -> None:
     if as_json:
-        show_json([{"name": plugin.name, "summary": plugin.summary} for plugin in found])
+        whole = [{"name": plugin.name, "summary": plugin.summary} for plugin in found]
+        show_json([*whole, *({"name": name, "summary": "", "not_importable": why} for name, why in sorted(broken.items()))])
         return
     table = Table(what, "what it does", "settings")
     for plugin in found:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in plugin.settings.model_fields)
         table.add_row(plugin.name, plugin.summary, options)
+    for name, why in sorted(broken.items()):
+        table.add_row(name, f"not importable: {why}", "")
     console().print(table)
 
 
@@ -135,7 +150,9 @@ def _run(context: typer.Context, plugin: Plugin, every: float | None, *, as_json
     with told_to_stop() as stop, ctx.hub() as hub:
         gateway = HubGateway(hub, relays=ctx.settings.kafka_bootstrap is None, stop=stop)
         if every is None:
-            _show(plugin, plugin.run(settings, gateway, track), as_json=as_json)
+            with blamed(plugin):
+                report = plugin.run(settings, gateway, track)
+            _show(plugin, report, as_json=as_json)
         else:
             _again_and_again(plugin, settings, gateway, stop, every)
 
@@ -145,7 +162,9 @@ def _again_and_again(plugin: Plugin, settings: Any, gateway: HubGateway, stop: t
     print(f"{plugin.name} runs every {every:g} s; Ctrl-C stops it", flush=True)
     while not stop.is_set():
         try:
-            log.info("connector_ran", connector=plugin.name, **_totals(plugin.run(settings, gateway, track)))
+            with blamed(plugin):
+                report = plugin.run(settings, gateway, track)
+            log.info("connector_ran", connector=plugin.name, **_totals(report))
         except RetryLaterError as exc:
             if not stop.is_set():
                 log.error("retry_later", error=type(exc).__name__, why=exc.message)

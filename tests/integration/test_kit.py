@@ -16,6 +16,7 @@ import pytest
 from connectors.kit.files import REASONS
 from connectors.kit.suite import CHECKS
 from hub import plugins
+from hub.app import Hub
 from hub.client import Connector, Consumer, Gateway, RunReport, Track
 from hub.errors import RetryLaterError
 from tests.integration.support import ROOT, TAX, Cli
@@ -24,13 +25,16 @@ from tests.sample import address_data
 
 NAMES = [*(check.name for check in CHECKS), "accepted"]
 
+OWN = {"water_schap", "agentschap", "weigering", "leeg_pakket", "kapot", "struikelt"}
+"""Packages that these tests write and import."""
+
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     path = list(sys.path)
     yield Cli(tmp_path / "home", monkeypatch)
     sys.path[:] = path
-    for name in [name for name in sys.modules if name.partition(".")[0] in {"water_schap", "agentschap", "weigering", "leeg_pakket"}]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
         del sys.modules[name]
 
 
@@ -204,6 +208,79 @@ def test_what_takes_deliveries_needs_nothing_to_run_beside_it(kind: str, cli: Cl
     assert len(deliveries(cli, TAX)) == 2
 
 
+# --- connectors that are broken -----------------------------------------------------------
+
+STUMBLING = """
+from pydantic import BaseModel
+from hub.client import Connector, NewSignal
+
+class Settings(BaseModel):
+    via: str
+
+def run(settings, gateway, track):
+    rows = track(({"bsn": "999990019"}[name] for name in ["naam"]), total=1, label="x")
+    if settings.via == "hub":
+        gateway.publish("toeslagen", [NewSignal(type="nl.a.v1", data=None)])
+    return next(iter(rows))
+
+CONNECTOR = Connector(name="struikelt", summary="x", kind="source", settings=Settings, ping=None, run=run)
+"""
+
+
+def installed(site: Path, name: str, text: str) -> None:
+    """Put a connector in a folder as if it were installed there, and the folder on the path."""
+    (site / f"{name}-1.dist-info").mkdir(parents=True)
+    (site / f"{name}-1.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    (site / f"{name}-1.dist-info" / "entry_points.txt").write_text(f"[signaalhub.connectors]\n{name} = {name}:CONNECTOR\n")
+    (site / f"{name}.py").write_text(text)
+    sys.path.insert(0, str(site))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("import zonder_dit_pakket\n", "the module zonder_dit_pakket is missing"),
+        ("\nraise ValueError('999990019')\n", "ValueError at kapot.py:2"),
+        ("x = (\n", "SyntaxError at kapot.py:1"),
+    ],
+)
+def test_a_connector_that_cannot_be_imported_stops_no_other(text: str, why: str, cli: Cli, tmp_path: Path) -> None:
+    installed(tmp_path / "site", "kapot", text)
+    rows = {row["name"]: row for row in ok(cli("connector", "list", "--json")).json}
+    assert rows["kapot"] == {"name": "kapot", "summary": "", "not_importable": why}
+    assert "not_importable" not in rows["brp"]
+    assert "not importable: " in ok(cli("connector", "list")).out
+    for command in (("run", "kapot"), ("check", "kapot")):
+        ran = cli("connector", *command)
+        assert ran.code == 1
+        assert f"the connector kapot cannot be imported: {why}" in ran.err
+    assert cli("connector", "check", "bestaat-niet").code == 2
+
+
+def test_an_exception_in_a_connector_is_its_own_fault_and_one_in_the_hub_is_not(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(tmp_path / "site", "struikelt", STUMBLING)
+    ran = cli("connector", "run", "struikelt", "--via", "eigen")
+    assert ran.code == 1
+    assert "a fault of the connector struikelt (KeyError at struikelt.py:9)" in ran.err
+    assert "999990019" not in ran.said
+    monkeypatch.setattr(Hub, "publish", lambda *_: int(""))
+    assert "a fault of the hub itself (ValueError at " in cli("connector", "run", "struikelt", "--via", "hub").err
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("RIG = weg\n", "cannot be imported: NameError at rig.py:1"), (None, "opens no world: KeyError at rig.py:")]
+)
+def test_a_rig_that_fails_is_told_by_its_place(text: str | None, why: str, cli: Cli, tmp_path: Path) -> None:
+    ok(cli("connector", "new", "water_schap", "--kind", "source", "--in", str(tmp_path)))
+    rig = tmp_path / "water_schap" / "rig.py"
+    rig.write_text(text or rig.read_text().replace('file=folder / "input.csv"', 'file={}["x"]'))
+    ran = cli("connector", "check", "--from", str(rig.parent))
+    assert (ran.code, ran.out) == (1, "")
+    assert f"water_schap.rig {why}" in ran.err
+
+
 def test_an_unknown_consumer_is_wrong_use(cli: Cli) -> None:
     wrong_use(cli("consumer", "run", "bestaat-niet"))
 
@@ -211,6 +288,7 @@ def test_an_unknown_consumer_is_wrong_use(cli: Cli) -> None:
 REPEATING = """
 import os, signal, sys
 from hub import plugins
+from hub.app import Hub
 from hub.cli import main
 from hub.client import Consumer, RunReport
 from hub.errors import RetryLaterError
