@@ -212,6 +212,19 @@ def _fails(fault: Fault, must: Callable[[Bench, World, Ran], None] = lambda *_: 
     return work
 
 
+def _unreadable(bench: Bench) -> None:
+    _fails(Fault.ENCODING)(bench)
+    with bench.world() as (world, _):
+        count = len(world.odd)
+    for number in range(count):
+        with bench.world() as (world, hub):
+            world.odd[number]()
+            ran = bench.run(world, hub)
+            if ran.error is not None:
+                raise FailedError(f"one odd cell ends the run, though it should cost its own row at most: {ran.cause}")
+            ran.well()
+
+
 def _nothing_new(extra: Counter[str]) -> None:
     if extra:
         raise FailedError(f"{extra.total()} signals or effects are there twice, or follow from input that was not whole")
@@ -357,7 +370,7 @@ CHECKS: Final = (
     _fault(Fault.SERVER_ERROR, "a server in trouble is tried again after a pause, then RetryLaterError", _patient),
     _fault(Fault.RATE_LIMIT, "Retry-After is heeded", _heeds),
     _fault(Fault.TRUNCATED, "what was cut off is never taken as whole"),
-    _fault(Fault.ENCODING, "bytes in a wrong encoding give no signal and no crash"),
+    Check(Fault.ENCODING.value, "bytes in a wrong encoding give no signal, an odd cell costs its row at most", _unreadable, _needs(Fault.ENCODING)),
     Check("secrets", "no secret of the settings is seen in any log line, error, report or file", _secrets, _needs_secrets, alone=True),
     Check("canary", "no value of the input is seen in any log line, error, report or file of its own", _canary, alone=True),
 )  # fmt: skip
