@@ -370,7 +370,9 @@ CHECKS: Final = (
     _fault(Fault.SERVER_ERROR, "a server in trouble is tried again after a pause, then RetryLaterError", _patient),
     _fault(Fault.RATE_LIMIT, "Retry-After is heeded", _heeds),
     _fault(Fault.TRUNCATED, "what was cut off is never taken as whole"),
-    Check(Fault.ENCODING.value, "bytes in a wrong encoding give no signal, an odd cell costs its row at most", _unreadable, _needs(Fault.ENCODING)),
+    Check(
+        Fault.ENCODING.value, "a wrong encoding gives no signal; an odd cell costs its row only", _unreadable, _needs(Fault.ENCODING)
+    ),
     Check("secrets", "no secret of the settings is seen in any log line, error, report or file", _secrets, _needs_secrets, alone=True),
     Check("canary", "no value of the input is seen in any log line, error, report or file of its own", _canary, alone=True),
 )  # fmt: skip
