@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import typer
 from pydantic import ValidationError
+from rich.markup import escape
 from rich.table import Table
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from hub.cli.common import JSON, Context, console, show_json, track
 from hub.client import Connector, Consumer, RunReport
@@ -38,6 +39,9 @@ from hub.telemetry import log
 
 Plugin = Connector | Consumer
 _EXTRA: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
+_STATE_DIR: Final = "state_dir"
+"""The one setting that the hub gives by itself."""
+_NAMED: Final = "hub.plugin"
 EVERY = typer.Option(None, "--every", min=0.1, help="Run again this many seconds after each end, until told to stop.")
 
 
@@ -48,6 +52,29 @@ class _EitherOrder(TyperGroup):
         if len(args) > 1 and args[0] not in self.commands and args[1] in self.commands:
             args = [args[1], args[0], *args[2:]]
         return super().parse_args(ctx, args)
+
+
+class _RunConnector(TyperCommand):
+    """Shows in its help the settings of the connector that is named."""
+
+    def find(self, name: str) -> Plugin:
+        return connector_named(name)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[_NAMED] = args[0] if args and not args[0].startswith("-") else None  # asked for help, click looks no further
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        super().format_help(ctx, formatter)
+        if name := ctx.meta.get(_NAMED):
+            _show_settings(self.find(name))
+
+
+class _RunConsumer(_RunConnector):
+    """The same of a consumer."""
+
+    def find(self, name: str) -> Plugin:
+        return consumer_named(name)
 
 
 app = typer.Typer(cls=_EitherOrder, no_args_is_help=True, help="Connectors to agency systems.")
@@ -66,15 +93,15 @@ def list_consumers(as_json: bool = JSON) -> None:
     _list("consumer", consumers(), unusable(CONSUMERS), as_json=as_json)
 
 
-@app.command(context_settings=_EXTRA)
+@app.command(cls=_RunConnector, context_settings=_EXTRA)
 def run(context: typer.Context, name: str, every: float | None = EVERY, as_json: bool = JSON) -> None:
-    """Run a connector to the end of its input. Its settings are options: --file PATH, or HUB_<NAME>_FILE."""
+    """Run a connector to the end of its input. Its settings are options, or HUB_<NAME>_<SETTING>; `run NAME --help` shows them."""
     _run(context, connector_named(name), every, as_json=as_json)
 
 
-@consumers_app.command("run", context_settings=_EXTRA)
+@consumers_app.command("run", cls=_RunConsumer, context_settings=_EXTRA)
 def run_consumer(context: typer.Context, name: str, every: float | None = EVERY, as_json: bool = JSON) -> None:
-    """Run a consumer once. Its settings are options, or HUB_<NAME>_<SETTING>."""
+    """Run a consumer once. Its settings are options, or HUB_<NAME>_<SETTING>; `run NAME --help` shows them."""
     _run(context, consumer_named(name), every, as_json=as_json)
 
 
@@ -144,6 +171,16 @@ def _list(what: str, found: list[Any], broken: dict[str, str], *, as_json: bool)
     console().print(table)
 
 
+def _show_settings(plugin: Plugin) -> None:
+    """Print what a plugin must be told, and how."""
+    table = Table("setting", "in the environment", "what it is", "", title=plugin.name, title_justify="left")
+    for name, found in plugin.settings.model_fields.items():
+        required = found.is_required() and name != _STATE_DIR
+        table.add_row(f"--{name.replace('_', '-')}", f"HUB_{plugin.name.upper()}_{name.upper()}", escape(found.description or ""),
+                      "required" if required else "")  # fmt: skip
+    console().print(table)
+
+
 def _run(context: typer.Context, plugin: Plugin, every: float | None, *, as_json: bool) -> None:
     ctx: Context = context.obj
     settings = settings_of(plugin, _options(context.args), ctx)
@@ -178,8 +215,8 @@ def settings_of(plugin: Plugin, given: dict[str, str], ctx: Context) -> Any:
         raise UsageError(f"{plugin.name} has no option --{sorted(unknown)[0].replace('_', '-')}",
                          f"it has: {', '.join('--' + f.replace('_', '-') for f in fields)}")  # fmt: skip
     values = from_environment(f"HUB_{plugin.name.upper()}_", fields)
-    if "state_dir" in fields:
-        values.setdefault("state_dir", str(ctx.settings.home / "connectors" / plugin.name))
+    if _STATE_DIR in fields:
+        values.setdefault(_STATE_DIR, str(ctx.settings.home / "connectors" / plugin.name))
     try:
         return plugin.settings.model_validate(values | given)
     except ValidationError as exc:

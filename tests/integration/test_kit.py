@@ -208,6 +208,16 @@ def test_what_takes_deliveries_needs_nothing_to_run_beside_it(kind: str, cli: Cl
     assert len(deliveries(cli, TAX)) == 2
 
 
+@pytest.mark.parametrize("arguments", [("run", "brp", "--help"), ("brp", "run", "--help")])
+def test_the_help_of_a_run_shows_the_settings_of_that_connector(arguments: tuple[str, ...], cli: Cli) -> None:
+    said = ok(cli("connector", *arguments)).out
+    assert all(f"--{name.replace('_', '-')}" in said for name in plugins.connector_named("brp").settings.model_fields)
+    assert "HUB_BRP_FILE" in said
+    assert "HUB_BRP_FILE" not in ok(cli("connector", "run", "--help")).out
+    wrong_use(cli("connector", "run", "bestaat-niet", "--help"))
+    assert "--month" in ok(cli("consumer", "run", plugins.consumers()[0].name, "--help")).out
+
+
 # --- connectors that are broken -----------------------------------------------------------
 
 STUMBLING = """
