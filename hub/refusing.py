@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
@@ -51,9 +51,13 @@ def _open_already(recorder: Recorder, event: Received, refused: Refused) -> bool
     )
 
 
-def _timeless(event: Received) -> tuple[dict[str, Any], Any]:
+def _timeless(event: Received) -> bytes:
     envelope = open_envelope(event)  # it has an id, so it can be read
-    return {name: value for name, value in envelope.attributes.items() if name not in {"time", "traceparent"}}, envelope.data
+    attributes = {name: value for name, value in envelope.attributes.items() if name not in {"time", "traceparent"}}
+    try:
+        return json.dumps([attributes, envelope.data.hex() if envelope.wire else envelope.data], sort_keys=True).encode()
+    except RecursionError:
+        return raw_of(event)
 
 
 def _reasons(refused: Refused) -> str:
