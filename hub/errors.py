@@ -13,6 +13,8 @@ No message holds personal data: messages name places, codes and remedies, never 
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -66,3 +68,24 @@ class RefusedError(HubError):
     def __init__(self, codes: Sequence[str], message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.codes = tuple(codes)
+
+
+def whereabouts(error: BaseException, beside: str = "") -> str:
+    """Return the type of an exception and where it was raised, `KeyError at translate.py:31`; never its words, which may hold values.
+
+    Args:
+        error: The exception that was caught.
+        beside: The name of a module, or of something in one. Of the places that it came through, the last one in the
+            package of this module counts, if there is one: where a plugin called a library is what its author can change.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{type(error).__name__} at {Path(error.filename).name}:{error.lineno}"
+    package = beside.rpartition(".")[0] or beside
+    frames = [
+        (str(frame.f_globals.get("__name__")), frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    own = [frame for frame in frames if package and f"{frame[0]}.".startswith(f"{package}.")]
+    if not frames:
+        return type(error).__name__
+    _, file, line = (own or frames)[-1]
+    return f"{type(error).__name__} at {Path(file).name}:{line}"

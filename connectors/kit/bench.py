@@ -16,9 +16,10 @@ from connectors.kit.listening import counted, listening, told
 from connectors.kit.memory import MemoryGateway
 from connectors.kit.rig import Rig, World
 from hub.client import Gateway, Item, NewSignal, RunReport
-from hub.errors import HubError
+from hub.errors import HubError, whereabouts
 
 _PARTS: Final = 5
+UNBALANCED: Final = "the counts of the report do not add up to what it read"
 Books = Counter[str]
 """What was published and what the other side holds, each as text, and how often."""
 
@@ -58,19 +59,21 @@ class Ran:
     error: BaseException | None
     said: str
     """Everything that anyone could hear of it."""
+    cause: str
+    """What the error says, or where it came from; empty when there is none."""
 
     def well(self) -> RunReport:
         """Return the report of a run that had to end well. Raises FailedError."""
         if self.report is None:
-            raise FailedError(f"ended with {type(self.error).__name__}, though nothing was wrong any more")
+            raise FailedError(f"it ended with an error, though nothing was wrong any more: {self.cause}")
         if not self.report.balanced:
-            raise FailedError("the counts of the report do not add up to what it read")
+            raise FailedError(UNBALANCED)
         return self.report
 
     def orderly(self) -> None:
         """Raise FailedError unless it ended with counts that add up, or with an error that says what to do."""
         if self.error is not None and not isinstance(self.error, HubError | Killed):
-            raise FailedError(f"{type(self.error).__name__} came out of it: neither StopError nor RetryLaterError")
+            raise FailedError(f"{self.cause} came out of it: neither StopError nor RetryLaterError")
         if self.report is not None:
             self.well()
 
@@ -107,7 +110,7 @@ class Bench:
                 yield item
 
         settings = world.impatient if impatient and world.impatient is not None else world.settings
-        return self._heard(lambda: self.rig.connector.run(settings, gateway, track))
+        return self._heard(world, lambda: self.rig.connector.run(settings, gateway, track))
 
     def ping(self, world: World, *, impatient: bool = False) -> Ran:
         """Ping once. The report is that of nothing when it raised nothing."""
@@ -117,9 +120,9 @@ class Bench:
             self.rig.connector.ping(settings)
             return RunReport()
 
-        return self._heard(ping)
+        return self._heard(world, ping)
 
-    def _heard(self, work: Callable[[], RunReport]) -> Ran:
+    def _heard(self, world: World, work: Callable[[], RunReport]) -> Ran:
         report: RunReport | None = None
         error: BaseException | None = None
         with listening() as said:
@@ -130,7 +133,22 @@ class Bench:
             except BaseException as exc:  # noqa: BLE001  (whatever comes out of a connector is judged)
                 error = exc
         text = said.getvalue() + (told(error) if error else "") + (counted(report) if report else "")
-        return Ran(report, error, text)
+        return Ran(report, error, text, self._cause(world, error) if error else "")
+
+    def _cause(self, world: World, error: BaseException) -> str:
+        """Say what went wrong: a HubError in its own words, unless they hold a value of the input."""
+        if isinstance(error, HubError) and not any(marker in error.message for marker in world.markers):
+            return f"{type(error).__name__}: {error.message}"
+        return whereabouts(error, self.rig.connector.settings.__module__)
+
+    @cached_property
+    def trouble(self) -> str:
+        """Why a run in which nothing should go wrong fails; empty when it ends well."""
+        with self.world() as (world, hub):
+            ran = self.run(world, hub)
+            if ran.error is not None:
+                return ran.cause
+            return "" if ran.report is not None and ran.report.balanced else UNBALANCED
 
     @cached_property
     def expected(self) -> Books:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from connectors.kit.flow import Skipped
 from hub.errors import StopError
 
-INCOMPLETE = Skipped("rij-onvolledig")
-"""A row with too few or too many cells, or a last one without a line end: it may have been cut off."""
+TOO_SHORT: Final = Skipped("rij-onvolledig")
+TOO_LONG: Final = Skipped("rij-te-lang")
+UNENDED: Final = Skipped("laatste-rij-zonder-einde")
+REASONS: Final[Mapping[str, str]] = {
+    TOO_SHORT.reason: "De rij heeft minder kolommen dan de kop van het bestand.",
+    TOO_LONG.reason: "De rij heeft meer kolommen dan de kop van het bestand.",
+    UNENDED.reason: (
+        "Na de laatste rij staat geen regeleinde: misschien is het bestand afgebroken, en is de laatste cel niet heel. "
+        "Sluit elke rij van de export met een regeleinde."
+    ),
+}
+"""Every reason for which `rows` gives no cells."""
 
 
 def lines(file: Path, encoding: str = "utf-8-sig") -> Generator[str]:
@@ -60,7 +71,11 @@ def rows(file: Path, columns: Sequence[str], *, delimiter: str = ";", encoding: 
             if not line.strip():
                 continue
             row = cells(line, delimiter)
-            if len(row) != len(header) or not line.endswith("\n"):
-                yield INCOMPLETE
+            if len(row) < len(header):
+                yield TOO_SHORT
+            elif len(row) > len(header):
+                yield TOO_LONG
+            elif not line.endswith("\n"):
+                yield UNENDED
             else:
                 yield {column: row[header.index(column)].strip() for column in columns}

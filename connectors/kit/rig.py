@@ -64,6 +64,8 @@ class World:
     spoil: Spoil | None = None
     variants: Mapping[Fault, int] = field(default_factory=dict)
     """How many forms a fault has; one unless it stands here."""
+    odd: Sequence[Callable[[], None]] = ()
+    """Each puts one cell in the input that nobody expects there, until mended."""
     mend: Callable[[], None] = lambda: None
     """Make the other side whole and put the input there as it was at the beginning."""
     attend: Callable[[Callable[[], datetime]], None] = lambda _: None

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from hub.client import Connector, Delivery, GuardAnswer, NewSignal
 
 _CELL: Final = re.compile(r'[^;,\t"\r\n]+')
 _IMPATIENT_SECONDS: Final = 0.05
+_ODD: Final = ("9" * 5_000, "\N{SUPERSCRIPT TWO}")
+"""More digits than `int` takes, and a digit that it does not take: nobody may take them for a number."""
 _CUTS: Final = 24
 """At how many places the last row of a file is cut, at most."""
 
@@ -68,8 +71,8 @@ class FolderRig(Rig):
 class FileRig(FolderRig):
     """A text file of rows that the connector reads.
 
-    It can be missing, cut in its last row, and hold bytes that are no text. `settings` gets the folder; the file is
-    at `folder / name`.
+    It can be missing, cut in its last row, and hold bytes that are no text, or an odd cell in its last row: let that be one
+    that gives a signal. `settings` gets the folder; the file is at `folder / name`.
     """
 
     rows: Sequence[str]
@@ -104,13 +107,18 @@ class FileRig(FolderRig):
         def mend() -> None:
             file.write_bytes(whole)
 
+        def put(start: int, end: int, odd: str) -> None:
+            text = "".join(f"{line}\n" for line in (*lines[:-1], f"{lines[-1][:start]}{odd}{lines[-1][end:]}"))
+            file.write_bytes(text.encode(self.encoding, "replace"))
+
         mend()
         self.prepare(folder)
+        odd = [partial(put, *cell.span(), text) for cell in _CELL.finditer(lines[-1]) for text in _ODD]
         cells = [cell for row in self.rows for cell in _CELL.findall(row)]
         world = self._world(folder, self.settings(folder))
         yield replace(
             world, spoil=spoil, mend=mend, variants={Fault.TRUNCATED: cuts, Fault.ENCODING: 2},
-            markers=world.markers | markers_in(cells, self.public),
+            markers=world.markers | markers_in(cells, self.public), odd=odd,
         )  # fmt: skip
 
 

@@ -8,13 +8,16 @@ import sys
 from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from connectors.kit.files import REASONS
 from hub.errors import StopError, UsageError
 
 KINDS: Final = ("source", "sink", "both")
+PLACEHOLDERS: Final = frozenset({"voorbeeld", "nl.voorbeeld.melding-gedaan.v1"})
+"""The participant and the signal type that a new source names until its author names real ones."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,30}").fullmatch
 _SOURCES: Final = {"source": "source", "sink": "http", "both": "http"}
 """Kind -> the folder of its templates."""
@@ -36,7 +39,13 @@ def write(name: str, kind: str, folder: Path, package: str) -> list[Path]:
     target = folder / name
     if target.exists():
         raise UsageError(f"{target} is there already", "nothing was written; choose another name, or another folder with --in")
-    words = {"name": name, "kind": kind, "package": package, "class_name": "".join(part.title() for part in name.split("_"))}
+    words: dict[str, Any] = {
+        "name": name,
+        "reasons": REASONS,
+        "kind": kind,
+        "package": package,
+        "class_name": "".join(part.title() for part in name.split("_")),
+    }
     with as_file(files("connectors.kit") / "templates") as templates:
         environment = Environment(
             loader=FileSystemLoader(templates), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True,

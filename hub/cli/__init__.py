@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from hub.cli import cases, connectors, db, operate, rejections, rules, signals, topics
 from hub.cli.common import Context, fail, parse_now
-from hub.errors import HubError, UsageError
+from hub.errors import HubError, UsageError, whereabouts
 from hub.settings import HubSettings
 from hub.telemetry import configure
 
@@ -64,8 +64,4 @@ def main() -> None:
     except HubError as exc:
         sys.exit(fail(exc.message, exc.hint, exc.exit_code))
     except Exception as exc:  # noqa: BLE001  (the last guard: a message of someone else's may hold values)
-        frame = exc.__traceback__
-        while frame is not None and frame.tb_next is not None:
-            frame = frame.tb_next
-        where = f"{Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame else "unknown"
-        sys.exit(fail(f"a fault of the hub itself ({type(exc).__name__} at {where})", "report it; nothing half done was stored", 1))
+        sys.exit(fail(f"a fault of the hub itself ({whereabouts(exc)})", "report it; nothing half done was stored", 1))

@@ -12,20 +12,36 @@ from typing import Any, Final
 
 import typer
 from pydantic import ValidationError
+from rich.markup import escape
 from rich.table import Table
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from hub.cli.common import JSON, Context, console, show_json, track
 from hub.client import Connector, Consumer, RunReport
 from hub.errors import RetryLaterError, UsageError
 from hub.gateway import HubGateway
-from hub.plugins import connector_named, connectors, consumer_named, consumers, kit, module_in, module_of
+from hub.plugins import (
+    CONNECTORS,
+    CONSUMERS,
+    blamed,
+    connector_named,
+    connectors,
+    consumer_named,
+    consumers,
+    kit,
+    module_in,
+    module_of,
+    unusable,
+)
 from hub.settings import from_environment
 from hub.stopping import told_to_stop
 from hub.telemetry import log
 
 Plugin = Connector | Consumer
 _EXTRA: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
+_STATE_DIR: Final = "state_dir"
+"""The one setting that the hub gives by itself."""
+_NAMED: Final = "hub.plugin"
 EVERY = typer.Option(None, "--every", min=0.1, help="Run again this many seconds after each end, until told to stop.")
 
 
@@ -38,6 +54,29 @@ class _EitherOrder(TyperGroup):
         return super().parse_args(ctx, args)
 
 
+class _RunConnector(TyperCommand):
+    """Shows in its help the settings of the connector that is named."""
+
+    def find(self, name: str) -> Plugin:
+        return connector_named(name)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[_NAMED] = args[0] if args and not args[0].startswith("-") else None  # asked for help, click looks no further
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        super().format_help(ctx, formatter)
+        if name := ctx.meta.get(_NAMED):
+            _show_settings(self.find(name))
+
+
+class _RunConsumer(_RunConnector):
+    """The same of a consumer."""
+
+    def find(self, name: str) -> Plugin:
+        return consumer_named(name)
+
+
 app = typer.Typer(cls=_EitherOrder, no_args_is_help=True, help="Connectors to agency systems.")
 consumers_app = typer.Typer(cls=_EitherOrder, no_args_is_help=True, help="What acts on deliveries: exports and the like.")
 
@@ -45,24 +84,24 @@ consumers_app = typer.Typer(cls=_EitherOrder, no_args_is_help=True, help="What a
 @app.command("list")
 def list_(as_json: bool = JSON) -> None:
     """List the connectors that are installed."""
-    _list("connector", connectors(), as_json=as_json)
+    _list("connector", connectors(), unusable(CONNECTORS), as_json=as_json)
 
 
 @consumers_app.command("list")
 def list_consumers(as_json: bool = JSON) -> None:
     """List the consumers that are installed."""
-    _list("consumer", consumers(), as_json=as_json)
+    _list("consumer", consumers(), unusable(CONSUMERS), as_json=as_json)
 
 
-@app.command(context_settings=_EXTRA)
+@app.command(cls=_RunConnector, context_settings=_EXTRA)
 def run(context: typer.Context, name: str, every: float | None = EVERY, as_json: bool = JSON) -> None:
-    """Run a connector to the end of its input. Its settings are options: --file PATH, or HUB_<NAME>_FILE."""
+    """Run a connector to the end of its input. Its settings are options, or HUB_<NAME>_<SETTING>; `run NAME --help` shows them."""
     _run(context, connector_named(name), every, as_json=as_json)
 
 
-@consumers_app.command("run", context_settings=_EXTRA)
+@consumers_app.command("run", cls=_RunConsumer, context_settings=_EXTRA)
 def run_consumer(context: typer.Context, name: str, every: float | None = EVERY, as_json: bool = JSON) -> None:
-    """Run a consumer once. Its settings are options, or HUB_<NAME>_<SETTING>."""
+    """Run a consumer once. Its settings are options, or HUB_<NAME>_<SETTING>; `run NAME --help` shows them."""
     _run(context, consumer_named(name), every, as_json=as_json)
 
 
@@ -87,9 +126,14 @@ def check(
         for result in results:
             table.add_row(result["check"], result["what"], result["verdict"], result["why"])
         console().print(table)
-        print(f"{failed} of {len(results)} checks failed" if failed else "no check failed")
+        print(f"{failed} of {len(results)} checks failed" if failed else _no_check_failed(results[-1]))
     if failed:
         raise typer.Exit(1)
+
+
+def _no_check_failed(last: dict[str, str]) -> str:
+    """Sum up; the last check holds the connector to the rules in force."""
+    return "no check failed" + ("" if last["verdict"] == "passed" else f", but it was not held against the rules: {last['why']}")
 
 
 @contextmanager
@@ -113,14 +157,27 @@ def new(
     print(f"\nnext: hub connector check --from {folder / name}")
 
 
-def _list(what: str, found: list[Any], *, as_json: bool) -> None:
+def _list(what: str, found: list[Any], broken: dict[str, str], *, as_json: bool) -> None:
     if as_json:
-        show_json([{"name": plugin.name, "summary": plugin.summary} for plugin in found])
+        whole = [{"name": plugin.name, "summary": plugin.summary} for plugin in found]
+        show_json([*whole, *({"name": name, "summary": "", "not_importable": why} for name, why in sorted(broken.items()))])
         return
     table = Table(what, "what it does", "settings")
     for plugin in found:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in plugin.settings.model_fields)
         table.add_row(plugin.name, plugin.summary, options)
+    for name, why in sorted(broken.items()):
+        table.add_row(name, f"not importable: {why}", "")
+    console().print(table)
+
+
+def _show_settings(plugin: Plugin) -> None:
+    """Print what a plugin must be told, and how."""
+    table = Table("setting", "in the environment", "what it is", "", title=plugin.name, title_justify="left")
+    for name, found in plugin.settings.model_fields.items():
+        required = found.is_required() and name != _STATE_DIR
+        table.add_row(f"--{name.replace('_', '-')}", f"HUB_{plugin.name.upper()}_{name.upper()}", escape(found.description or ""),
+                      "required" if required else "")  # fmt: skip
     console().print(table)
 
 
@@ -130,7 +187,9 @@ def _run(context: typer.Context, plugin: Plugin, every: float | None, *, as_json
     with told_to_stop() as stop, ctx.hub() as hub:
         gateway = HubGateway(hub, relays=ctx.settings.kafka_bootstrap is None, stop=stop)
         if every is None:
-            _show(plugin, plugin.run(settings, gateway, track), as_json=as_json)
+            with blamed(plugin):
+                report = plugin.run(settings, gateway, track)
+            _show(plugin, report, as_json=as_json)
         else:
             _again_and_again(plugin, settings, gateway, stop, every)
 
@@ -140,7 +199,9 @@ def _again_and_again(plugin: Plugin, settings: Any, gateway: HubGateway, stop: t
     print(f"{plugin.name} runs every {every:g} s; Ctrl-C stops it", flush=True)
     while not stop.is_set():
         try:
-            log.info("connector_ran", connector=plugin.name, **_totals(plugin.run(settings, gateway, track)))
+            with blamed(plugin):
+                report = plugin.run(settings, gateway, track)
+            log.info("connector_ran", connector=plugin.name, **_totals(report))
         except RetryLaterError as exc:
             if not stop.is_set():
                 log.error("retry_later", error=type(exc).__name__, why=exc.message)
@@ -154,8 +215,8 @@ def settings_of(plugin: Plugin, given: dict[str, str], ctx: Context) -> Any:
         raise UsageError(f"{plugin.name} has no option --{sorted(unknown)[0].replace('_', '-')}",
                          f"it has: {', '.join('--' + f.replace('_', '-') for f in fields)}")  # fmt: skip
     values = from_environment(f"HUB_{plugin.name.upper()}_", fields)
-    if "state_dir" in fields:
-        values.setdefault("state_dir", str(ctx.settings.home / "connectors" / plugin.name))
+    if _STATE_DIR in fields:
+        values.setdefault(_STATE_DIR, str(ctx.settings.home / "connectors" / plugin.name))
     try:
         return plugin.settings.model_validate(values | given)
     except ValidationError as exc:

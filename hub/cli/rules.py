@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import typer
+from rich.markup import escape
+from rich.table import Column, Table
 
-from hub import examples
-from hub.app import incompatible, load_files, name_faults
-from hub.cli.common import JSON, Context, require_no_faults, show_faults, show_json
+from hub import examples, fieldlist
+from hub.app import folders, incompatible, load_files, name_faults
+from hub.cli.common import JSON, Context, console, require_no_faults, show_faults, show_json
 from hub.drawing import as_text as drawn_as_text
 from hub.drawing import describe
 from hub.errors import StopError, UsageError
@@ -18,7 +20,7 @@ from hub.matrixpage import as_html, as_text
 from hub.stepchart import as_svg
 
 rules_app = typer.Typer(no_args_is_help=True, help="Check, test and show the rules.")
-schemas_app = typer.Typer(no_args_is_help=True, help="Check the schemas and show derived views.")
+schemas_app = typer.Typer(no_args_is_help=True, help="List and check the schemas, and show derived views.")
 
 
 @rules_app.command()
@@ -118,8 +120,38 @@ def check_schemas(context: typer.Context) -> None:
     show_faults(faults)
     if faults:
         raise typer.Exit(1)
+    if not any(folders(ctx.settings)[1].glob("*.avsc")):
+        print("there is no schema in the folder of schemas: only the types of the hub itself are known")
     if loaded.ruleset is not None:
         print(f"{len(loaded.ruleset.types)} schemas: no faults")
+
+
+@schemas_app.command("list")
+def list_schemas(
+    context: typer.Context, name: str | None = typer.Argument(None, metavar="[TYPE]", help="A signal type."), as_json: bool = JSON
+) -> None:
+    """List the signal types with who may publish them; of one type, its fields."""
+    ctx: Context = context.obj
+    known = load_files(ctx.settings).unwrap().types
+    if name is None:
+        found = fieldlist.types(rules.contract for rules in known.values())
+    elif name not in known:
+        raise UsageError("there is no such signal type", "`hub schemas list` shows all of them")
+    else:
+        found = fieldlist.fields(known[name].contract)
+    if as_json:
+        show_json(found if name is None else {"type": name, "publishers": list(known[name].contract.publishers), "fields": found})
+    elif name is None:
+        table = Table(Column("type", no_wrap=True), "published by", "meaning")
+        for row in found:
+            table.add_row(row["type"], ", ".join(row["publishers"]), row["meaning"])
+        console().print(table)
+    else:
+        table = Table(Column("field", no_wrap=True), "form", "", "privacy", "meaning")
+        for row in found:
+            table.add_row(row["field"], escape(row["form"]), "required" if row["required"] else "", row["privacy"], row["meaning"])
+        print(f"{name}, published by {', '.join(known[name].contract.publishers)}")
+        console().print(table)
 
 
 @schemas_app.command()

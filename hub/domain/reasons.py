@@ -27,7 +27,7 @@ ADMISSION: Final = _table(
     ("onleesbaar", "Het bericht is geen geldige JSON of Avro.", "Controleer de codering van het bericht."),
     ("envelop-ongeldig", "Een kenmerk van de envelop ontbreekt of klopt niet.", "Volg het NL GOV-profiel voor CloudEvents."),
     ("te-groot", "Het signaal is groter dan 64 KiB.", "Stuur een verwijzing in plaats van de inhoud."),
-    ("type-onbekend", "Dit signaaltype bestaat niet.", "Vraag de lijst van typen op met `hub schemas check`."),
+    ("type-onbekend", "Dit signaaltype bestaat niet.", "Vraag de lijst van typen op met `hub schemas list`."),
     ("deelnemer-onbekend", "Deze deelnemer staat niet in het register.", "Laat de deelnemer opnemen in participants.yaml."),
     ("afzender-klopt-niet", "De afzender in `source` hoort niet bij deze deelnemer.", "Gebruik urn:nld:oin:<oin>:systeem:<deelnemer>."),
     ("geen-publicatierecht", "Deze deelnemer mag dit signaaltype niet publiceren.", "Zie `publishers` in het contract van het type."),

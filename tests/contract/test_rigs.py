@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from connectors.kit.database import translated
-from connectors.kit.flow import Known, Outgoing, Taken, publish_all, take_all
+from connectors.kit.files import rows
+from connectors.kit.flow import Known, Outgoing, Skipped, Taken, publish_all, take_all
 from connectors.kit.ids import id_key, identified
-from connectors.kit.rigs import FolderRig, TableRig, delivery
+from connectors.kit.rigs import FileRig, FolderRig, TableRig, delivery
 from connectors.kit.suite import BY_NAME
 from connectors.kit.testing import conformance
 from hub.client import Connector, Delivery, Gateway, NewSignal, RunReport, Track
@@ -141,3 +144,45 @@ def test_a_driver_that_speaks_for_itself_is_found(check: str, tmp_path: Path) ->
     found = BY_NAME[check].on(rig, tmp_path)
     assert found.verdict == "failed"
     assert "neither StopError nor RetryLaterError" in found.why
+
+
+class FileSettings(BaseModel):
+    """What a connector on a file needs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Path = Field(description="The file.")
+    state_dir: Path = Field(description="Folder of the key.")
+
+
+@pytest.mark.parametrize(
+    ("is_number", "why"),
+    [
+        (re.compile("[0-9]{1,4}").fullmatch, ""),
+        (str.isdecimal, "ValueError at test_rigs.py:"),
+        (str.isdigit, "ValueError at test_rigs.py:"),
+    ],
+)
+def test_a_cell_that_python_takes_for_a_number_and_cannot_read_is_found(
+    is_number: Callable[[str], object], why: str, tmp_path: Path
+) -> None:
+    def outcome(row: dict[str, str] | Skipped, key: bytes) -> Outgoing | Skipped:
+        if isinstance(row, Skipped) or not is_number(row["aantal"]):
+            return Skipped("onleesbaar")
+        return "a", identified(NewSignal(type=TYPE, data={"aantal": int(row["aantal"])}), key, "bestand")
+
+    def read(settings: FileSettings, gateway: Gateway, _track: Track) -> RunReport:
+        report, key = RunReport(), id_key(settings.state_dir)
+        publish_all(gateway, report, (outcome(row, key) for row in rows(settings.file, ["aantal"])))
+        return report
+
+    made = Connector(name="bestand", summary="x", kind="source", settings=FileSettings, ping=lambda _: None, run=read)
+    rig = FileRig(
+        connector=made,
+        settings=lambda folder: FileSettings(file=folder / "input.csv", state_dir=folder / "state"),
+        header="kenmerk;aantal",
+        rows=["K-100001;7"],
+        signals=[("a", NewSignal(type=TYPE, data={"aantal": 7}))],
+    )
+    found = BY_NAME["encoding"].on(rig, tmp_path)
+    assert (found.verdict, why in found.why) == ("failed" if why else "passed", True)

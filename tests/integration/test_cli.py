@@ -381,6 +381,34 @@ def test_people_see_how_many_strangers_knocked(cli: Cli) -> None:
 # --- rules and schemas --------------------------------------------------------------------
 
 
+def test_the_types_and_the_fields_of_one_are_listed(cli: Cli) -> None:
+    types = {row["type"]: row for row in ok(cli("schemas", "list", "--json")).json}
+    assert types[DEBT]["publishers"] == ["woningcorporatie", "zorgverzekeraar", "energieleverancier", "drinkwaterbedrijf"]
+    assert all(name in ok(cli("schemas", "list")).out for name in types)
+    one = ok(cli("schemas", "list", DEBT, "--json")).json
+    assert (one["type"], one["publishers"]) == (DEBT, types[DEBT]["publishers"])
+    fields = {row["field"]: row for row in one["fields"]}
+    assert list(fields["postcode"].items())[1:5] == [
+        ("form", "text: postcode"), ("required", True), ("nullable", False), ("privacy", "address"),
+    ]  # fmt: skip
+    birth = fields["geboortedatum"]
+    assert (birth["form"], birth["required"], birth["nullable"]) == ("date, ISO 8601 text", False, True)
+    assert fields["partnersoort"]["form"] == "one of HUUR, ZORG, ENERGIE, WATER, ONBEKEND"
+    assert all(row["meaning"] for row in fields.values())
+    assert all(name in ok(cli("schemas", "list", DEBT)).out for name in fields)
+    nested = {row["field"]: row["form"] for row in ok(cli("schemas", "list", "nl.wahv.pauze-besluit.v1", "--json")).json["fields"]}
+    assert nested["cjib_zaaknummers"].startswith("list of text")
+    assert nested["onderdelen[].actie"].startswith("one of AANHOUDEN, ")
+    wrong_use(cli("schemas", "list", "nl.bestaat.niet.v1"))
+
+
+def test_a_folder_without_schemas_is_told(cli: Cli, tmp_path: Path) -> None:
+    assert "no schema" not in ok(cli("schemas", "check")).out
+    cli.rules = cli.schemas = tmp_path / "leeg"
+    cli.rules.mkdir()
+    assert "there is no schema in the folder of schemas" in cli("schemas", "check").out
+
+
 def test_the_rules_of_the_repository_have_no_fault(cli: Cli) -> None:
     assert "no faults" in ok(cli("rules", "check", "--strict")).out
     assert "no faults" in ok(cli("schemas", "check")).out

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from connectors.kit.files import REASONS
 from connectors.kit.suite import CHECKS
 from hub import plugins
+from hub.app import Hub
 from hub.client import Connector, Consumer, Gateway, RunReport, Track
 from hub.errors import RetryLaterError
 from tests.integration.support import ROOT, TAX, Cli
@@ -23,13 +25,16 @@ from tests.sample import address_data
 
 NAMES = [*(check.name for check in CHECKS), "accepted"]
 
+OWN = {"water_schap", "agentschap", "weigering", "leeg_pakket", "kapot", "struikelt"}
+"""Packages that these tests write and import."""
+
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     path = list(sys.path)
     yield Cli(tmp_path / "home", monkeypatch)
     sys.path[:] = path
-    for name in [name for name in sys.modules if name.partition(".")[0] in {"water_schap", "agentschap", "weigering", "leeg_pakket"}]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
         del sys.modules[name]
 
 
@@ -77,6 +82,32 @@ def test_what_the_rules_refuse_is_told_by_its_reasons(cli: Cli, tmp_path: Path) 
     assert re.fullmatch(r"2 x [a-z-]+", found["why"])
 
 
+@pytest.mark.parametrize(
+    ("participant", "type_", "unknown"),
+    [
+        ("bron-voorbeedl", "nl.wgs.achterstand-gesignaleerd.v1", "the participant bron-voorbeedl"),
+        ("bron-voorbeeld", "nl.wgs.achterstand-gesignaleerdd.v1", "the type nl.wgs.achterstand-gesignaleerdd.v1"),
+        ("bron-voorbeeld", "nl.voorbeeld.melding-gedaan.v1", None),
+        ("voorbeeld", "nl.voorbeeld.melding-gedaan.v1", None),
+    ],
+)
+def test_what_the_rules_do_not_know_fails_by_its_name_unless_it_is_the_placeholder(
+    participant: str, type_: str, unknown: str | None, cli: Cli, tmp_path: Path
+) -> None:
+    folder = tmp_path / "weigering"
+    ok(cli("connector", "new", "weigering", "--kind", "source", "--in", str(tmp_path)))
+    path = folder / "translate.py"
+    path.write_text(path.read_text().replace('"voorbeeld"', f'"{participant}"').replace("nl.voorbeeld.melding-gedaan.v1", type_))
+    if unknown is None:
+        last = ok(cli("connector", "check", "--from", str(folder))).out.splitlines()[-1]
+        assert last.startswith("no check failed, but it was not held against the rules: ")
+        return
+    ran = cli("connector", "check", "--from", str(folder), "--json")
+    (found,) = [result for result in ran.json if result["verdict"] == "failed"]
+    assert (ran.code, found["check"]) == (1, "accepted")
+    assert f"do not know {unknown}:" in found["why"]
+
+
 @pytest.mark.parametrize("arguments", [(), ("bestaat-niet",), ("brp", "--from", "."), ("--from", "weg")])
 def test_a_check_of_nothing_is_wrong_use(cli: Cli, arguments: tuple[str, ...]) -> None:
     assert cli("connector", "check", *arguments).code == 2
@@ -104,6 +135,7 @@ def test_a_new_connector_passes_everything_as_it_is_written(kind: str, nested: s
     names = ["README.md", "__init__.py", "connector.py", "rig.py", "settings.py", "test_water_schap.py", "translate.py"]
     assert sorted(path.name for path in folder.iterdir()) == names
     assert all(str(folder / name) in ran.out for name in names)
+    assert all(code in (folder / "README.md").read_text() for code in (REASONS if kind == "source" else ()))
     results = ok(cli("connector", "check", "--from", str(folder), "--json")).json
     assert {result["check"]: result["why"] for result in results if result["verdict"] == "failed"} == {}
     top = outer if not nested else tmp_path
@@ -176,6 +208,89 @@ def test_what_takes_deliveries_needs_nothing_to_run_beside_it(kind: str, cli: Cl
     assert len(deliveries(cli, TAX)) == 2
 
 
+@pytest.mark.parametrize("arguments", [("run", "brp", "--help"), ("brp", "run", "--help")])
+def test_the_help_of_a_run_shows_the_settings_of_that_connector(arguments: tuple[str, ...], cli: Cli) -> None:
+    said = ok(cli("connector", *arguments)).out
+    assert all(f"--{name.replace('_', '-')}" in said for name in plugins.connector_named("brp").settings.model_fields)
+    assert "HUB_BRP_FILE" in said
+    assert "HUB_BRP_FILE" not in ok(cli("connector", "run", "--help")).out
+    wrong_use(cli("connector", "run", "bestaat-niet", "--help"))
+    assert "--month" in ok(cli("consumer", "run", plugins.consumers()[0].name, "--help")).out
+
+
+# --- connectors that are broken -----------------------------------------------------------
+
+STUMBLING = """
+from pydantic import BaseModel
+from hub.client import Connector, NewSignal
+
+class Settings(BaseModel):
+    via: str
+
+def run(settings, gateway, track):
+    rows = track(({"bsn": "999990019"}[name] for name in ["naam"]), total=1, label="x")
+    if settings.via == "hub":
+        gateway.publish("toeslagen", [NewSignal(type="nl.a.v1", data=None)])
+    return next(iter(rows))
+
+CONNECTOR = Connector(name="struikelt", summary="x", kind="source", settings=Settings, ping=None, run=run)
+"""
+
+
+def installed(site: Path, name: str, text: str) -> None:
+    """Put a connector in a folder as if it were installed there, and the folder on the path."""
+    (site / f"{name}-1.dist-info").mkdir(parents=True)
+    (site / f"{name}-1.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    (site / f"{name}-1.dist-info" / "entry_points.txt").write_text(f"[signaalhub.connectors]\n{name} = {name}:CONNECTOR\n")
+    (site / f"{name}.py").write_text(text)
+    sys.path.insert(0, str(site))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("import zonder_dit_pakket\n", "the module zonder_dit_pakket is missing"),
+        ("\nraise ValueError('999990019')\n", "ValueError at kapot.py:2"),
+        ("x = (\n", "SyntaxError at kapot.py:1"),
+    ],
+)
+def test_a_connector_that_cannot_be_imported_stops_no_other(text: str, why: str, cli: Cli, tmp_path: Path) -> None:
+    installed(tmp_path / "site", "kapot", text)
+    rows = {row["name"]: row for row in ok(cli("connector", "list", "--json")).json}
+    assert rows["kapot"] == {"name": "kapot", "summary": "", "not_importable": why}
+    assert "not_importable" not in rows["brp"]
+    assert "not importable: " in ok(cli("connector", "list")).out
+    for command in (("run", "kapot"), ("check", "kapot")):
+        ran = cli("connector", *command)
+        assert ran.code == 1
+        assert f"the connector kapot cannot be imported: {why}" in ran.err
+    assert cli("connector", "check", "bestaat-niet").code == 2
+
+
+def test_an_exception_in_a_connector_is_its_own_fault_and_one_in_the_hub_is_not(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(tmp_path / "site", "struikelt", STUMBLING)
+    ran = cli("connector", "run", "struikelt", "--via", "eigen")
+    assert ran.code == 1
+    assert "a fault of the connector struikelt (KeyError at struikelt.py:9)" in ran.err
+    assert "999990019" not in ran.said
+    monkeypatch.setattr(Hub, "publish", lambda *_: int(""))
+    assert "a fault of the hub itself (ValueError at " in cli("connector", "run", "struikelt", "--via", "hub").err
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("RIG = weg\n", "cannot be imported: NameError at rig.py:1"), (None, "opens no world: KeyError at rig.py:")]
+)
+def test_a_rig_that_fails_is_told_by_its_place(text: str | None, why: str, cli: Cli, tmp_path: Path) -> None:
+    ok(cli("connector", "new", "water_schap", "--kind", "source", "--in", str(tmp_path)))
+    rig = tmp_path / "water_schap" / "rig.py"
+    rig.write_text(text or rig.read_text().replace('file=folder / "input.csv"', 'file={}["x"]'))
+    ran = cli("connector", "check", "--from", str(rig.parent))
+    assert (ran.code, ran.out) == (1, "")
+    assert f"water_schap.rig {why}" in ran.err
+
+
 def test_an_unknown_consumer_is_wrong_use(cli: Cli) -> None:
     wrong_use(cli("consumer", "run", "bestaat-niet"))
 
@@ -183,6 +298,7 @@ def test_an_unknown_consumer_is_wrong_use(cli: Cli) -> None:
 REPEATING = """
 import os, signal, sys
 from hub import plugins
+from hub.app import Hub
 from hub.cli import main
 from hub.client import Consumer, RunReport
 from hub.errors import RetryLaterError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,22 @@ def test_the_same_bytes_refused_again_are_told_and_kept_once(hub: Hub) -> None:
     assert [outcome.status for outcome in outcomes] == ["rejected"] * 3
     assert len({outcome.faults for outcome in outcomes}) == 1
     assert len(received(hub, TILBURG)) == len(rows(hub)) == 1
+
+
+def test_the_same_signal_refused_every_night_is_one_open_entry(hub: Hub) -> None:
+    def night(day: int, **own: Any) -> None:
+        data = address_data(**{"bsn": "1", **own})
+        one(hub, TILBURG, NewSignal(type=ADDRESS, data=data, id="a-1", time=datetime(2026, 10, day, tzinfo=UTC)))
+
+    night(1)
+    night(2)
+    assert len(received(hub, TILBURG)) == len(rows(hub)) == 1
+    night(3, contactrol="ander-loket")  # the same reasons, but what would be replayed is something else
+    night(4, contactrol="Piet Merkteken")  # other reasons
+    assert len(received(hub, TILBURG)) == len(rows(hub)) == 3
+    rejections.discard(hub, [row.id for row in rows(hub)], "proef")
+    night(5)
+    assert len(received(hub, TILBURG)) == len(rows(hub)) == 4
 
 
 def test_the_same_bytes_of_two_publishers_are_two_refusals(hub: Hub) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connectors.kit.files import INCOMPLETE, rows
+from connectors.kit.files import REASONS, TOO_LONG, TOO_SHORT, UNENDED, rows
 from connectors.kit.flow import Known, Outgoing, Refused, Skipped, Taken, publish_all, take_all
 from connectors.kit.ids import KEY_FILE, id_key, identified, pseudonym, spelled
 from connectors.kit.memory import MemoryGateway
@@ -102,7 +102,15 @@ def test_an_answer_that_the_hub_refuses_is_counted_apart() -> None:
 def test_rows_are_cells_by_name(tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
     file.write_text('\ufeffa; b ;c\n1;"2;3";\n\n4;5\n7;8;9;10\nx";y;z\n11;12;13', encoding="utf-8")
-    assert list(rows(file, ["b", "a"])) == [{"b": "2;3", "a": "1"}, INCOMPLETE, INCOMPLETE, {"b": "y", "a": 'x"'}, INCOMPLETE]
+    assert list(rows(file, ["b", "a"])) == [{"b": "2;3", "a": "1"}, TOO_SHORT, TOO_LONG, {"b": "y", "a": 'x"'}, UNENDED]
+
+
+@pytest.mark.parametrize(("last", "why"), [("1;2", UNENDED), ("1;", UNENDED), ("1", TOO_SHORT), ("1;2;3", TOO_LONG)])
+def test_a_last_row_without_a_line_end_is_told_apart_from_one_with_columns_missing(last: str, why: Skipped, tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text(f"a;b\n{last}", encoding="utf-8")
+    assert list(rows(file, ["a", "b"])) == [why]
+    assert why.reason in REASONS
 
 
 @pytest.mark.parametrize("content", [b"", b"a;b\n", b"a;c;c;b\n", "a;c\né;1\n".encode("cp1252"), "a;c\n".encode("utf-16")])
