@@ -78,7 +78,7 @@ def relay(context: typer.Context) -> None:
     @contextmanager
     def work(hub: Hub) -> Iterator[Part]:
         print(f"relay up in {ctx.settings.home}; Ctrl-C stops it", flush=True)
-        yield Part(hub.relay_once)
+        yield Part(hub.relay_once, rest=0.05)
 
     serve(ctx, work, topics=True)
 

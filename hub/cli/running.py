@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +19,7 @@ from hub.stopping import Stop, told_to_stop
 from hub.telemetry import log
 from hub.transport.base import IN, ROUTERS
 
-_SHORTEST_SECONDS, _LONGEST_SECONDS = 0.005, 0.2
+_SHORTEST_SECONDS = 0.005
 _LOOK_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
 Stamp = list[tuple[str, int, int]] | None
@@ -31,6 +32,8 @@ class Part:
 
     turn: Callable[[Stop], int]
     """Does some of what is pending, and returns how much that was."""
+    rest: float = 0.2
+    """Seconds that it rests at most when there is nothing to do."""
     stay: Callable[[], object] = lambda: None
     """Called while nothing can be done, so that a router does not lose its topics for being silent."""
 
@@ -99,6 +102,8 @@ class _Process:
     def take_turns(self, hub: Hub, part: Part) -> None:
         """Take turns until told to stop; look for new rules now and then, and wait a little when there is nothing to do."""
         self._seen = _stamp(self._ctx)
+        gc.collect()
+        gc.freeze()  # the rules stay: to look through them again and again would hold up a turn for a tenth of a second
         while not self._stop.is_set():
             with self.patient():
                 self._turn(hub, part)
@@ -117,7 +122,7 @@ class _Process:
         if time.monotonic() - self._looked > _LOOK_SECONDS:
             self._take_up_new_rules(hub)
             self._looked = time.monotonic()
-        self._pause = 0 if busy else min(max(2 * self._pause, _SHORTEST_SECONDS), _LONGEST_SECONDS)
+        self._pause = 0 if busy else min(max(2 * self._pause, _SHORTEST_SECONDS), part.rest)
         if self._pause:
             self._stop.wait(self._pause)
 
