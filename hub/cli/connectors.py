@@ -65,9 +65,10 @@ class _RunConnector(TyperCommand):
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        plugin = self.find(name) if (name := ctx.meta.get(_NAMED)) else None
         super().format_help(ctx, formatter)
-        if name := ctx.meta.get(_NAMED):
-            _show_settings(self.find(name))
+        if plugin is not None:
+            _show_settings(plugin)
 
 
 class _RunConsumer(_RunConnector):
