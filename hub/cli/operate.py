@@ -48,7 +48,7 @@ def up(context: typer.Context) -> None:
             f"hub up in {ctx.settings.home}: {len(ruleset.types)} signal types, {len(ruleset.grants)} grants; Ctrl-C stops it", flush=True
         )
         try:
-            yield Part(lambda stop: hub.drain(consumer, stop), lambda: consumer.poll(0))
+            yield Part(lambda stop: hub.drain(consumer, stop), stay=lambda: consumer.poll(0))
         finally:
             consumer.close()
 
@@ -64,7 +64,7 @@ def router(context: typer.Context) -> None:
         consumer = hub.transport.consumer(ROUTERS, IN)
         print(f"router up in {ctx.settings.home}; Ctrl-C stops it", flush=True)
         try:
-            yield Part(lambda stop: hub.route_once(consumer, stop), lambda: consumer.poll(0))
+            yield Part(lambda stop: hub.route_once(consumer, stop), stay=lambda: consumer.poll(0))
         finally:
             consumer.close()
 
