@@ -73,12 +73,14 @@ class KillingOnServices(Killing):
         self.load()
         self.let_time_pass()
         children = {role: self.serve(role) for role in roles}
-        yield children
-        left = list(children.values())
-        self.random.shuffle(left)
-        for child in left:
-            time.sleep(self.random.random() * self.life / 2)
-            self.kill(child)
+        try:
+            yield children
+        finally:
+            left = list(children.values())
+            self.random.shuffle(left)
+            for child in left:
+                time.sleep(self.random.random() * self.life / 2)
+                self.kill(child)
 
     def kill(self, child: int) -> None:
         """Kill a process that must still be there."""
