@@ -287,7 +287,7 @@ def _arrays(record: dict[str, Any], path: tuple[str, ...]) -> list[tuple[tuple[s
 
 def _message(record: dict[str, Any], name: str, pool: descriptor_pool.DescriptorPool) -> str:
     """Describe the items of an array to CEL's checker, so that it knows their fields too."""
-    package = "hub." + name.replace(".", "_")
+    package = f"hub.{name}"  # with its dots: `b_c` and `b.c` are two
     file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
     file.dependency.append("google/protobuf/wrappers.proto")
 

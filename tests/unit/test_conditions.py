@@ -8,12 +8,13 @@ from typing import Any, Final
 
 import pytest
 from cel_expr_python import cel
+from google.protobuf import descriptor_pool, wrappers_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.domain.celcheck import DATE as A_DATE
 from hub.domain.celcheck import Kind
-from hub.domain.conditions import ConditionError, Environment, Variable
+from hub.domain.conditions import ConditionError, Environment, Variable, _message
 from hub.domain.data import checker
 from hub.domain.decide import Circumstances, Verdict, decide
 from hub.domain.loading import load
@@ -607,3 +608,10 @@ def test_all_refusals_that_match_are_told() -> None:
 def test_a_condition_is_reported_on_the_line_of_the_file_where_it_is_wrong(block: str, marker: str) -> None:
     flow = f"{FLOW}grants:\n{GRANT.format(id='proef.een')}{block}"
     assert [(fault.file, fault.line) for fault in load(files(flow)).faults] == [("rules/proef.yaml", line_of(flow, marker))]
+
+
+def test_arrays_whose_paths_are_spelled_alike_but_for_a_dot_are_two() -> None:
+    pool = descriptor_pool.DescriptorPool()
+    item = {"type": "record", "name": "Deel", "fields": [{"name": "a", "type": "string"}]}
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    assert _message(item, "s.b_c", pool) != _message(item, "s.b.c", pool)
